@@ -1,0 +1,5 @@
+"""`python -m kntls`."""
+
+from kntls.cli.main import main
+
+main()

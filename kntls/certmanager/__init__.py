@@ -1,0 +1,1 @@
+"""cert-manager's issuers, certificates and re-issuance, and their traps."""

@@ -1,0 +1,1 @@
+"""Health rules: one small entry each, with ID, category, severity, hint and fix."""

@@ -1,0 +1,125 @@
+"""The entry point: the command tree as a table, one module imported for the command that was called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any, cast
+
+import typer
+from typer.core import TyperGroup
+
+from kntls import __version__
+from kntls.cli.options import Common, with_common
+from kntls.errors import ExitCode, KntlsError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "the whole story on the embedded lab, in under a minute"),
+    "lab": ("lab", "the embedded cluster: up, down, status, run"),
+    "status": ("status", "surfaces, issuers, CAs, trust, leaves, restarts owed: one screen"),
+    "check": ("check", "is everything right?"),
+    "enable": ("enable", "turn encryption on for a surface"),
+    "disable": ("disable", "turn encryption off for a surface"),
+    "generate": ("generate", "the same objects as YAML, without a cluster"),
+    "trust": ("trust", "trust bundles: list, show, add, remove, publish"),
+    "cert": ("cert", "leaf certificates: list, verify"),
+    "rotate-ca": ("rotate", "replace a CA, stage by stage: status, plan, apply, rollback"),
+    "mesh": ("mesh", "service mesh: generate, lint, explain, test and prove isolation"),
+    "version": ("version", "kntls's version, and the cluster's"),
+    "completion": ("completion", "shell completion script"),
+}
+"""Command → (module under `kntls.cli`, one-line help). Each module has an `app`."""
+
+ISSUES = "https://github.com/kntls/kntls/issues"
+
+
+class LazyGroup(TyperGroup):
+    """Knows every command's name and help without importing any of them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All commands, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import the module of the command that was called."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"kntls.cli.{COMMANDS[cmd_name][0]}")
+        command = typer.main.get_command(module.app)
+        command.name = cmd_name
+        return command
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Suggest the nearest command for one that does not exist."""
+        self.commands = cast(Any, dict.fromkeys(COMMANDS))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The table, as help text."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+app = typer.Typer(
+    cls=LazyGroup, add_completion=False, rich_markup_mode=None, no_args_is_help=True, pretty_exceptions_enable=False
+)
+
+
+def _root(common: Common) -> None:
+    """Transport encryption for Knative Serving, and for the service mesh under it.
+
+    Turns it on, checks it, explains it and rotates its CA without dropping a request.
+    Every command takes the flags below.
+    """
+    if common.verbose:
+        from kntls.cli.session import trace_requests
+
+        trace_requests()
+
+
+app.callback()(with_common(_root, root=True))
+
+
+def _report(error: KntlsError) -> int:
+    print(f"kntls: {error}", file=sys.stderr)  # noqa: T201
+    return int(error.exit_code)
+
+
+def _run(arguments: list[str]) -> int:
+    command = typer.main.get_command(app)
+    result = command.main(args=arguments, prog_name="kntls", standalone_mode=False)
+    return int(result) if isinstance(result, int) else 0
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code; nothing escapes as a traceback unless `-v` is given."""
+    from typer import _click  # the copy of click that typer ships
+
+    try:
+        return _run(arguments)
+    except KntlsError as error:
+        return _report(error)
+    except _click.exceptions.ClickException as error:
+        error.show()
+        return int(ExitCode.USAGE)
+    except (KeyboardInterrupt, typer.Abort):
+        print("kntls: interrupted; nothing was written", file=sys.stderr)  # noqa: T201
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.OK)
+    except Exception as error:
+        if {"-v", "--verbose"} & set(arguments):
+            raise
+        what = f"{type(error).__name__}: {error}"
+        print(f"kntls: internal error: {what} (a bug: run again with -v and report it at {ISSUES})", file=sys.stderr)  # noqa: T201
+        return int(ExitCode.INTERNAL)
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+__all__ = ["COMMANDS", "__version__", "app", "main", "run"]

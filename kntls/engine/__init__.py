@@ -1,0 +1,1 @@
+"""Carries out a plan: re-judge, apply, wait, hold the lease, journal, resume, undo."""

@@ -1,0 +1,1 @@
+"""Knative Serving's names, SANs, configuration keys and their traps; what is installed."""

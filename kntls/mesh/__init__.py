@@ -1,0 +1,1 @@
+"""Istio and OpenShift Service Mesh: resources, lint, evaluation, root certificates."""

@@ -1,0 +1,1 @@
+"""The values everything speaks in: references, observations, findings, actions, plans."""

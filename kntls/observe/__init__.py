@@ -1,0 +1,1 @@
+"""Builds an Observation from a cluster or files; private keys end here."""

@@ -1,0 +1,1 @@
+"""How answers look: tables, JSON with a versioned schema, diffs, progress."""

@@ -1,0 +1,1 @@
+"""Turning encryption on and off, as plans."""
