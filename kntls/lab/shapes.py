@@ -123,11 +123,13 @@ class Shapes:
         self.definitions: dict[str, Any] = {}
         self._kinds: dict[str, str] = {}
         self._shapes: dict[str, Shape] = {}
+        self._columns: dict[str, list[dict[str, Any]]] = {}
         for path in (SCHEMAS / f"{component}.json" for component in dict.fromkeys(["kubernetes", *components])):
             if path.exists():
                 recorded = json.loads(path.read_text())
                 self.definitions |= recorded["definitions"]
                 self._kinds |= recorded["kinds"]
+                self._columns |= recorded["columns"]
 
     def of(self, api_version: str, kind: str) -> Shape:
         """The shape of a kind; `ANY` if it was not recorded."""
@@ -141,8 +143,15 @@ class Shapes:
         """The definition's name for a kind."""
         return self._kinds.get(f"{api_version} {kind}")
 
-    def add(self, api_version: str, kind: str, schema: Mapping[str, Any]) -> None:
-        """Take the schema of a CustomResourceDefinition."""
+    def columns(self, resource: str) -> list[dict[str, Any]]:
+        """The printer columns of a custom resource, by its `plural.group`."""
+        return self._columns.get(resource, [])
+
+    def add(
+        self, resource: str, api_version: str, kind: str, schema: Mapping[str, Any], columns: list[dict[str, Any]]
+    ) -> None:
+        """Take the schema and the columns of a CustomResourceDefinition."""
+        self._columns[resource] = columns
         properties = {**schema.get("properties", {}), "metadata": {"$ref": f"{_REF}{META}"}}
         name = f"{api_version.replace('/', '.')}.{kind}"
         self.definitions[name] = {**schema, "properties": properties}

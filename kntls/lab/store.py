@@ -29,7 +29,7 @@ from kntls.lab.answers import (
 from kntls.lab.history import Event, History
 from kntls.lab.objects import Object, clone, meta, name_of, namespace_of, rfc3339
 from kntls.lab.ownership import Manager
-from kntls.lab.resources import CRDS, NAMESPACES, PODS, SERVICE_ACCOUNTS, Registry, Resource
+from kntls.lab.resources import CONFIG_MAPS, CRDS, NAMESPACES, PODS, SERVICE_ACCOUNTS, Registry, Resource
 from kntls.lab.selectors import Predicate
 from kntls.lab.shapes import Shape, Shapes
 
@@ -96,6 +96,8 @@ class Store:
         self.history = History(self.lock)
         self.hooks: list[Hook] = []
         """Admission hooks, called in order: the lab's webhooks."""
+        self.root_ca = ""
+        """PEM text that every namespace gets as the ConfigMap `kube-root-ca.crt`; empty: none."""
         self.graceful = False
         """Whether pods with a node are only marked by a delete, for a kubelet to end them."""
         self._clock = clock or (lambda: datetime.now(UTC))
@@ -489,9 +491,13 @@ class Store:
 
     def _settle_in(self, resource: Resource, new: Object) -> None:
         """What controllers give every new namespace."""
-        if resource.key == NAMESPACES.key:
-            account = {"metadata": {"name": "default", "namespace": name_of(new)}}
-            self.create(SERVICE_ACCOUNTS, account, Writer("kube-controller-manager"))
+        if resource.key != NAMESPACES.key:
+            return
+        manager = Writer("kube-controller-manager")
+        self.create(SERVICE_ACCOUNTS, {"metadata": {"name": "default", "namespace": name_of(new)}}, manager)
+        if self.root_ca:
+            metadata = {"name": "kube-root-ca.crt", "namespace": name_of(new)}
+            self.create(CONFIG_MAPS, {"metadata": metadata, "data": {"ca.crt": self.root_ca}}, manager)
 
     def _delete_namespace(self, live: Object) -> tuple[Object, bool]:
         """Mark it, delete all it holds, and let it go once it is empty."""

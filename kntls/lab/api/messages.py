@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from io import BufferedIOBase
+from typing import Any
 
 from kntls.lab.answers import ApiError, bad_request, no_such_path, unsupported_media
 from kntls.lab.api import protobuf
@@ -62,7 +63,7 @@ class Response:
     headers: dict[str, str] = field(default_factory=dict)
     stream: Iterator[bytes] | None = None
     """The body in pieces, sent as they come."""
-    takeover: Callable[[BinaryIO, BinaryIO], None] | None = None
+    takeover: Callable[[BufferedIOBase, BufferedIOBase], None] | None = None
     """Speaks another protocol on the connection after the headers (101)."""
 
     def payload(self) -> bytes:

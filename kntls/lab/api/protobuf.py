@@ -75,8 +75,18 @@ def _int_or_string(raw: bytes) -> int | str:
     return text.decode() if parts.get("1") == 1 and isinstance(text, bytes) else int(parts.get("2", 0))
 
 
+def _first(raw: bytes) -> bytes:
+    """The first field of a message, which is text or JSON."""
+    found = dict(_fields(raw)).get("1", b"")
+    return found if isinstance(found, bytes) else b""
+
+
 def _raw_json(raw: bytes) -> Any:
-    return json.loads(dict(_fields(raw)).get("1", b"null"))
+    return json.loads(_first(raw) or b"null")
+
+
+def _quantity(raw: bytes) -> str:
+    return _first(raw).decode() or "0"
 
 
 _SPECIAL = {
@@ -84,7 +94,7 @@ _SPECIAL = {
     f"{_META}.MicroTime": _time,
     f"{_META}.FieldsV1": _raw_json,
     "k8s.io.apimachinery.pkg.util.intstr.IntOrString": _int_or_string,
-    "k8s.io.apimachinery.pkg.api.resource.Quantity": lambda raw: dict(_fields(raw)).get("1", b"0").decode(),
+    "k8s.io.apimachinery.pkg.api.resource.Quantity": _quantity,
     "k8s.io.apimachinery.pkg.runtime.RawExtension": _raw_json,
 }
 """Messages that are a scalar in JSON."""
@@ -120,14 +130,10 @@ def _message(kind: str, data: bytes) -> dict[str, Any]:
     return _flat(kind, result)
 
 
-_INLINED = ("k8s.io.api.core.v1.VolumeSource", "k8s.io.api.core.v1.ProbeHandler", "k8s.io.api.core.v1.EnvFromSource")
-
-
 def _flat(kind: str, value: dict[str, Any]) -> dict[str, Any]:
     """Messages that JSON inlines: a volume's source, a probe's handler, the reference in a selector."""
     for name in ("volumeSource", "handler", "localObjectReference"):
-        inlined = {field: of for field, of in _messages()[kind].values()}.get(name)
-        if inlined and name in value:
+        if name in value and name in dict(_messages()[kind].values()):
             value |= value.pop(name)
     return value
 
