@@ -39,7 +39,7 @@ class Presented:
     """Why there is no chain: `connection refused`, `timed out`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Observation:
     """Everything judgement may look at. Secrets hold certificates and a public-key hash only."""
 
