@@ -138,8 +138,7 @@ def _continued(token: str, gone: bool) -> tuple[list[str], str]:
 def _screened(call: Call, obj: Object) -> dict[str, str]:
     """Drop what the schema does not know, as `fieldValidation` says; the warnings as headers."""
     level = call.request.param("fieldValidation", "Warn")
-    unknown = schemata.prune(obj, call.store.shape(call.resource), custom=call.resource.custom)
-    schemata.check_types(obj, call.store.shape(call.resource), call.resource)
+    unknown = schemata.prune(obj, call.store.shape(call.resource))
     if not unknown or level == "Ignore":
         return {}
     complaints = [f'unknown field "{path}"' for path in unknown]
