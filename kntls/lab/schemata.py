@@ -50,14 +50,14 @@ def prune(obj: Object, shape: Shape) -> list[str]:
 
 
 def _fits(value: Any, shape: Shape) -> bool:
-    wanted = shape.schema.get("type")
+    wanted = str(shape.schema.get("type"))
     if wanted not in _TYPES or shape.schema.get("x-kubernetes-int-or-string") or shape.schema.get("oneOf"):
         return True
     if shape.schema.get("format") in ("int-or-string", "quantity"):
         return True
     if isinstance(value, bool):
         return wanted == "boolean"
-    return isinstance(value, _TYPES[str(wanted)])
+    return isinstance(value, _TYPES[wanted])
 
 
 def check(obj: Object, shape: Shape, resource: Resource) -> None:
