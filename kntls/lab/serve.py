@@ -16,11 +16,13 @@ from kntls.lab import state
 from kntls.lab.embedded import Lab
 from kntls.lab.objects import rfc3339
 from kntls.lab.state import Settings, State
+from kntls.lab.world import part
 
 
 def build(settings: Settings) -> Lab:
     """A lab as the settings say, not yet started."""
-    return Lab(port=settings.port, faults=settings.faults, directory=state.home())
+    parts = (part(settings.layout, settings.speed),)
+    return Lab(port=settings.port, faults=settings.faults, parts=parts, directory=state.home())
 
 
 def _report(body: dict[str, object]) -> None:

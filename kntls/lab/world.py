@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kntls.lab.answers import ApiError
 from kntls.lab.certmanager import webhook as certmanager_webhook
@@ -33,6 +33,9 @@ from kntls.lab.workloads.network import Network
 from kntls.lab.workloads.plane import Plane
 from kntls.lab.workloads.program import Crash, Images, Program
 from kntls.lab.workloads.queueproxy import QueueProxy
+
+if TYPE_CHECKING:
+    from kntls.lab.embedded import Lab
 
 SERVICES = "services.serving.knative.dev"
 
@@ -83,11 +86,19 @@ class World:
         clock: Clock | None = None,
         faults: Faults | None = None,
         layout: str | Layout = "upstream",
+        objects: Iterable[Object] | None = None,
+        patience: float = 30.0,
     ) -> None:
+        """`objects` are applied at the start (the layout's and the sample services by default).
+
+        `patience` is how many real seconds `start` waits for them to be Ready; it goes on without an error.
+        """
         self.store = store
+        self.patience = patience
         self.clock = clock or Clock()
         self.faults = faults or Faults()
         self.layout = layout if isinstance(layout, Layout) else named(layout)
+        self.objects = [*self.layout.objects(), *tables.samples()] if objects is None else list(objects)
         self.client = Client(store)
         self.loop = Loop()
         self.network = Network()
@@ -102,16 +113,18 @@ class World:
 
     # ------------------------------------------------------------------ life
 
-    def start(self, objects: Iterable[Object] | None = None) -> None:
-        """Begin to simulate, with these objects applied first (the layout and its samples by default)."""
+    def start(self) -> None:
+        """Begin to simulate: apply the objects, and wait until what they ask for is Ready."""
         self.store.graceful = True
         self.store.hooks.append(self._admit)
         self._unsubscribe = self.store.subscribe(self._event)
         self.network.start()
         self.loop.start()
         self._node()
-        for obj in [*self.layout.objects(), *tables.samples()] if objects is None else objects:
+        for obj in self.objects:
             self.put(obj)
+        self.wait_ready(self.patience)
+        self._settled = True
 
     def stop(self) -> None:
         """End every program and give the network back; the objects stay in the store."""
@@ -133,13 +146,14 @@ class World:
         while time.monotonic() < end:
             self.loop.settle(max(end - time.monotonic(), 0.1))
             if self._all_ready():
-                self._settled = True
                 return True
             time.sleep(0.02)
         return False
 
     def _all_ready(self) -> bool:
-        if self.layout.operated and not all(is_true(one, "Ready") for one in self.client.list("knativeservings.operator.knative.dev")):
+        if self.layout.operated and not all(
+            is_true(one, "Ready") for one in self.client.list("knativeservings.operator.knative.dev")
+        ):
             return False
         deployments = self.client.list("deployments.apps")
         services = self.client.list(SERVICES)
@@ -151,11 +165,17 @@ class World:
         return bool(deployments) and rolled and all(is_true(one, "Ready") for one in services)
 
     def _node(self) -> None:
-        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE, "labels": {"kubernetes.io/hostname": NODE}}}
+        node = {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": NODE, "labels": {"kubernetes.io/hostname": NODE}},
+        }
         made = self.client.ensure("nodes", node)
         capacity = {"cpu": "64", "memory": "256Gi", "pods": "10000"}
         status = {
-            "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady", "lastTransitionTime": self.clock.stamp()}],
+            "conditions": [
+                {"type": "Ready", "status": "True", "reason": "KubeletReady", "lastTransitionTime": self.clock.stamp()}
+            ],
             "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
             "capacity": capacity,
             "allocatable": capacity,
@@ -241,7 +261,13 @@ class World:
             return
         group, kind = admission.resource.group, admission.resource.key
         if group in ("cert-manager.io", "acme.cert-manager.io"):
-            needed = ("webhook.cert-manager.io", "cert-manager-webhook", "cert-manager", "app.kubernetes.io/component", "webhook")
+            needed = (
+                "webhook.cert-manager.io",
+                "cert-manager-webhook",
+                "cert-manager",
+                "app.kubernetes.io/component",
+                "webhook",
+            )
         elif kind.endswith(".serving.knative.dev") or kind == "certificates.networking.internal.knative.dev":
             needed = ("webhook.serving.knative.dev", "webhook", "knative-serving", "app", "webhook")
         else:
@@ -269,12 +295,30 @@ class World:
         return self.pods(self.layout.gateway_namespace, app=tables.GATEWAY)
 
 
+def part(
+    layout: str = "upstream", speed: float = 60.0, objects: Iterable[Object] | None = None
+) -> Callable[[Lab], World]:
+    """The world as a component of a `Lab`.
+
+    Raises:
+        UsageError: no such layout.
+    """
+    chosen = named(layout)
+
+    def make(lab: Lab) -> World:
+        world = World(lab.store, clock=Clock(speed), faults=lab.faults, layout=chosen, objects=objects)
+        lab.api.runtime = world.kubelet
+        return world
+
+    return make
+
+
 def resource_namespace(container: Object, environment: dict[str, str]) -> str:
     """What cert-manager's `--cluster-resource-namespace` says; `kube-system` without it, as the binary's default."""
     prefix = "--cluster-resource-namespace="
-    given = next((one.removeprefix(prefix) for one in container.get("args") or [] if one.startswith(prefix)), "kube-system")
+    given = next(
+        (one.removeprefix(prefix) for one in container.get("args") or [] if one.startswith(prefix)), "kube-system"
+    )
     for name, value in environment.items():
         given = given.replace(f"$({name})", value)
     return given
-
-

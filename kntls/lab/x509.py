@@ -7,6 +7,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -109,6 +110,7 @@ def key_pem(key: Key, encoding: str = "PKCS1") -> bytes:
     return key.private_bytes(serialization.Encoding.PEM, style, serialization.NoEncryption())
 
 
+@lru_cache(maxsize=4096)
 def load_key(pem: bytes) -> Key:
     """Read a PKCS#1, SEC 1 or PKCS#8 key.
 
@@ -116,7 +118,8 @@ def load_key(pem: bytes) -> Key:
         BadMaterial: not a private key cert-manager can use.
     """
     try:
-        key = serialization.load_pem_private_key(pem, None)
+        # the primality test of RSA keys takes 30 ms, and the lab made the keys itself
+        key = serialization.load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError) as error:
         raise BadMaterial("error decoding private key PEM block") from error
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
@@ -124,14 +127,15 @@ def load_key(pem: bytes) -> Key:
     return key
 
 
-def load_chain(pem: bytes) -> list[x509.Certificate]:
+@lru_cache(maxsize=4096)
+def load_chain(pem: bytes) -> tuple[x509.Certificate, ...]:
     """Every certificate of a PEM text.
 
     Raises:
         BadMaterial: none in it, or one that cannot be parsed.
     """
     try:
-        return x509.load_pem_x509_certificates(pem)
+        return tuple(x509.load_pem_x509_certificates(pem))
     except ValueError as error:
         raise BadMaterial("error decoding certificate PEM block") from error
 

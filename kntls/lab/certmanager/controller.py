@@ -53,7 +53,9 @@ class CertManager:
 
     def enqueue(self, kind: str, namespace: str, name: str, after: float = 0.0) -> None:
         """Look at one object, now or in `after` real seconds."""
-        self.loop.call(("cm", kind, namespace, name, after > 0), lambda: self._look(kind, namespace, name), after)
+        self.loop.call(
+            ("cm", id(self), kind, namespace, name, after > 0), lambda: self._look(kind, namespace, name), after
+        )
 
     def _look(self, kind: str, namespace: str, name: str) -> None:
         if not self.running:
@@ -118,7 +120,9 @@ class CertManager:
         conditions = with_condition((issuer.get("status") or {}).get("conditions") or [], fresh, self.clock.stamp())
         manager = "cert-manager-clusterissuers" if kind == CLUSTER_ISSUERS else "cert-manager-issuers"
         if conditions != (issuer.get("status") or {}).get("conditions"):
-            self.client.by(manager).update_status(kind, issuer, {**(issuer.get("status") or {}), "conditions": conditions})
+            self.client.by(manager).update_status(
+                kind, issuer, {**(issuer.get("status") or {}), "conditions": conditions}
+            )
         for request in self.client.list(REQUESTS, namespace or None):
             if specs.issuer_ref(request["spec"])[:2] == (name, issuer["kind"]) and not _finished(request):
                 self.enqueue(REQUESTS, namespace_of(request), name_of(request))
@@ -167,7 +171,7 @@ class CertManager:
         resource = CLUSTER_ISSUERS if kind == "ClusterIssuer" else ISSUERS
         issuer = self.client.get(resource, "" if kind == "ClusterIssuer" else namespace, ref)
         try:
-            chain, authority = self._signed(request, issuer, f"{kind}.{group} \"{ref}\"")
+            chain, authority = self._signed(request, issuer, f'{kind}.{group} "{ref}"')
         except issuers.NotYet as error:
             self._pend(request, str(error))
             return
@@ -187,7 +191,10 @@ class CertManager:
     def _signed(self, request: Object, issuer: Object | None, text: str) -> tuple[bytes, bytes]:
         if issuer is None:
             kind = text.split(".")[0].lower()
-            raise issuers.NotYet("IssuerNotFound", f"Referenced {text.split('.')[0]!r} not found: {kind}.{text.split('.', 1)[1]} not found")
+            raise issuers.NotYet(
+                "IssuerNotFound",
+                f"Referenced {text.split('.')[0]!r} not found: {kind}.{text.split('.', 1)[1]} not found",
+            )
         if not is_true(issuer, "Ready"):
             raise issuers.NotYet("IssuerNotReady", "Referenced issuer does not have a Ready status condition")
         if self.faults.active("cert-manager", "failing"):
@@ -229,7 +236,15 @@ class CertManager:
         current, following = self._requests(certificate)
         secret = self.client.get("secrets", namespace, certificate["spec"]["secretName"])
         given = policies.Input(certificate, secret, current, self.clock.now())
-        for step in (self._issue, self._trigger, self._next_key, self._ask, self._readiness, self._prune, self._template):
+        for step in (
+            self._issue,
+            self._trigger,
+            self._next_key,
+            self._ask,
+            self._readiness,
+            self._prune,
+            self._template,
+        ):
             if step(given, following):
                 return
 
@@ -258,7 +273,9 @@ class CertManager:
             return False
         wait = self._backed_off(given)
         if wait:
-            self.enqueue(CERTIFICATES, namespace_of(certificate), name_of(certificate), self.clock.real(wait.total_seconds()))
+            self.enqueue(
+                CERTIFICATES, namespace_of(certificate), name_of(certificate), self.clock.real(wait.total_seconds())
+            )
             return False
         reason, message = found
         fresh = {"type": "Issuing", "status": "True", "reason": reason, "message": message}
@@ -268,7 +285,11 @@ class CertManager:
     def _with(self, certificate: Object, fresh: Object, **more: object) -> Object:
         status = certificate.get("status") or {}
         stamped = {**fresh, "observedGeneration": certificate["metadata"].get("generation", 1)}
-        return {**status, **more, "conditions": with_condition(status.get("conditions") or [], stamped, self.clock.stamp())}
+        return {
+            **status,
+            **more,
+            "conditions": with_condition(status.get("conditions") or [], stamped, self.clock.stamp()),
+        }
 
     def _owns_secret(self, certificate: Object) -> bool:
         """Whether this Certificate, of all that name the Secret, is the one that writes it (from cert-manager 1.14)."""
@@ -311,7 +332,9 @@ class CertManager:
             if not held:
                 return False
             client.delete("secrets", namespace, held)
-            return self._status(certificate, "key-manager", {k: v for k, v in status.items() if k != "nextPrivateKeySecretName"})
+            return self._status(
+                certificate, "key-manager", {k: v for k, v in status.items() if k != "nextPrivateKeySecretName"}
+            )
         if held and self.client.get("secrets", namespace, held) is not None:
             return False
         algorithm, size, encoding = specs.private_key(certificate["spec"])

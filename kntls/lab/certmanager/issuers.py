@@ -54,7 +54,7 @@ def key_pair_problem(name: str, secret: Object | None) -> str:
     data = data_of(secret)
     for key in ("tls.crt", "tls.key"):
         if key not in data:
-            return f'no data for "{key}" in secret \'{secret["metadata"].get("namespace", "")}/{name}\''
+            return f"no data for \"{key}\" in secret '{secret['metadata'].get('namespace', '')}/{name}'"
     try:
         pki.load_chain(data["tls.crt"])
         pki.load_key(data["tls.key"])
@@ -87,11 +87,11 @@ def sign_with_ca(request: Object, issuer: Object, secret: Object | None, now: da
         raise Failed(f"Error signing certificate: {error}") from error
 
 
-def _first_block(text: bytes) -> list[pki.x509.Certificate]:
+def _first_block(text: bytes) -> tuple[pki.x509.Certificate, ...]:
     try:
-        return pki.load_chain(text)[:1] if text else []
+        return pki.load_chain(text)[:1] if text else ()
     except pki.BadMaterial:
-        return []
+        return ()
 
 
 def sign_itself(request: Object, issuer: Object, key_secret: Object | None, now: datetime) -> tuple[bytes, bytes]:

@@ -113,7 +113,10 @@ def secret_certificate_mismatch(given: Input) -> Violation | None:
     found = annotations_of(given.secret).get("cert-manager.io/certificate-name")
     if found is None or found == name_of(given.certificate):
         return None
-    return "IncorrectCertificate", f'Secret was issued for "{found}". If this message is not transient, you might have two conflicting Certificates pointing to the same secret.'
+    return (
+        "IncorrectCertificate",
+        f'Secret was issued for "{found}". If this message is not transient, you might have two conflicting Certificates pointing to the same secret.',
+    )
 
 
 def key_mismatches_spec(given: Input) -> Violation | None:
@@ -143,7 +146,11 @@ def request_mismatches_spec(given: Input) -> Violation | None:
     if given.request is not None:
         changed = changed_fields(given.spec, given.request)
         text = " ".join(changed)
-        return ("RequestChanged", f"Fields on existing CertificateRequest resource not up to date: [{text}]") if changed else None
+        return (
+            ("RequestChanged", f"Fields on existing CertificateRequest resource not up to date: [{text}]")
+            if changed
+            else None
+        )
     changed = _fuzzy_changes(specs.names(given.spec), given.leaf())
     text = " ".join(changed)
     return ("SecretMismatch", f"Existing issued Secret is not up to date for spec: [{text}]") if changed else None

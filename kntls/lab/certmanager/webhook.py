@@ -78,7 +78,7 @@ def _names(spec: Mapping[str, Any]) -> Iterator[str]:
     fields = ("commonName", "dnsNames", "uris", "emailAddresses", "ipAddresses", "otherNames", "literalSubject")
     if not any(spec.get(field) for field in fields):
         yield (
-            "spec: Invalid value: \"\": at least one of commonName (from the commonName field or from a literalSubject), "
+            'spec: Invalid value: "": at least one of commonName (from the commonName field or from a literalSubject), '
             "dnsNames, uriSANs, ipAddresses, emailSANs or otherNames must be set"
         )
     if len(spec.get("commonName", "")) > 64:

@@ -45,14 +45,14 @@ class Autoscaler:
             return
         for autoscaler in self.client.list(AUTOSCALERS):
             self.enqueue(*key_of(autoscaler))
-        self.plane.loop.call("autoscaler-tick", self._tick, self.clock.real(TICK_SECONDS))
+        self.plane.loop.call(("autoscaler-tick", id(self)), self._tick, self.clock.real(TICK_SECONDS))
 
     def _wake(self, revision: Revision) -> None:
         self.enqueue(*revision)
 
     def enqueue(self, namespace: str, name: str) -> None:
         """Look at one PodAutoscaler."""
-        self.plane.loop.call(("pa", namespace, name), lambda: self._look(namespace, name))
+        self.plane.loop.call(("pa", id(self), namespace, name), lambda: self._look(namespace, name))
 
     def changed(self, kind: str, obj: Object) -> None:
         """React to what a PodAutoscaler depends on."""
@@ -118,10 +118,18 @@ class Autoscaler:
         if ready and wanted:
             active: Object = {"status": "True"}
         elif wanted:
-            active = {"status": "Unknown", "reason": "Queued", "message": "Requests to the target are being buffered as resources are provisioned."}
+            active = {
+                "status": "Unknown",
+                "reason": "Queued",
+                "message": "Requests to the target are being buffered as resources are provisioned.",
+            }
         else:
             active = {"status": "False", **NO_TRAFFIC}
-        served = {"status": "True"} if is_true(sks, "Ready") else {"status": "Unknown", "reason": "NotReady", "message": "K8s Service is not ready"}
+        served = (
+            {"status": "True"}
+            if is_true(sks, "Ready")
+            else {"status": "Unknown", "reason": "NotReady", "message": "K8s Service is not ready"}
+        )
         target = {"status": "True"} if initialized else {"status": "Unknown"}
         whole = active if active["status"] != "True" else served
         fresh = {"Active": active, "SKSReady": served, "ScaleTargetInitialized": target, "Ready": whole}
@@ -145,5 +153,3 @@ def _number(autoscaler: Object, key: str, default: int) -> int:
         return int(float(text)) if text else default
     except ValueError:
         return default
-
-

@@ -80,7 +80,9 @@ class KnativeController:
         """Look at one object, now or in `after` unscaled seconds."""
         work = self._work[kind]
         real = self.clock.real(after)
-        self.loop.call(("kn", kind, namespace, name, after > 0), lambda: self._safely(work, namespace, name), real)
+        self.loop.call(
+            ("kn", id(self), kind, namespace, name, after > 0), lambda: self._safely(work, namespace, name), real
+        )
 
     def _safely(self, work: Callable[[str, str], None], namespace: str, name: str) -> None:
         if self.running:
@@ -370,7 +372,13 @@ class KnativeController:
             splits = self._splits(namespace, targets, tag)
             hosts = serving.target_hosts(name, namespace, tag)
             rules.append(serving.ingress_rule(hosts, splits, local=True))
-            local_https, fresh = self._secure(route, kcerts.route_local(route, tag, self.network), hosts, secured, self.network.cluster_local_domain_tls)
+            local_https, fresh = self._secure(
+                route,
+                kcerts.route_local(route, tag, self.network),
+                hosts,
+                secured,
+                self.network.cluster_local_domain_tls,
+            )
             provisioned = fresh or provisioned
             scheme = "https" if local_https else "http"
             urls[tag or "address"] = f"{scheme}://{hosts[-1]}"
@@ -388,9 +396,12 @@ class KnativeController:
 
     def _splits(self, namespace: str, targets: list[Object], tag: str) -> list[Object]:
         tls = self.network.system_internal_tls
-        chosen = [one for one in targets if one.get("tag") == tag] if tag else [one for one in targets if one.get("percent")]
+        chosen = (
+            [one for one in targets if one.get("tag") == tag] if tag else [one for one in targets if one.get("percent")]
+        )
         return [
-            serving.split(namespace, one["revisionName"], 100 if tag else int(one["percent"]), tls=tls) for one in chosen
+            serving.split(namespace, one["revisionName"], 100 if tag else int(one["percent"]), tls=tls)
+            for one in chosen
         ]
 
     def _secure(
@@ -409,7 +420,11 @@ class KnativeController:
         if ready.get("status") == "False":
             message = f"Certificate {name} fails to be provisioned."
             return False, {"status": "False", "reason": "CertificateProvisionFailed", "message": message}
-        return False, {"status": "Unknown", "reason": "CertificateNotReady", "message": f"Certificate {name} is not ready."}
+        return False, {
+            "status": "Unknown",
+            "reason": "CertificateNotReady",
+            "message": f"Certificate {name} is not ready.",
+        }
 
     def _ingress(self, route: Object, rules: list[Object], secured: list[Object]) -> Object:
         kept = {k: v for k, v in annotations_of(route).items() if not k.startswith("kubectl.kubernetes.io/")}
@@ -422,7 +437,10 @@ class KnativeController:
         spec: Object = {"httpOption": option, "rules": rules, **({"tls": secured} if secured else {})}
         wanted = {
             "metadata": serving._own(
-                route, name_of(route), labels, {**kept, "networking.knative.dev/ingress.class": self.network.ingress_class}
+                route,
+                name_of(route),
+                labels,
+                {**kept, "networking.knative.dev/ingress.class": self.network.ingress_class},
             ),
             "spec": spec,
         }
@@ -492,7 +510,11 @@ def _child(obj: Object, kind: str) -> Object:
 
 
 def _waiting(kind: str) -> Object:
-    return {"type": kind, "status": "Unknown", "reason": "OutOfDate" if kind != "IngressReady" else "IngressNotConfigured"}
+    return {
+        "type": kind,
+        "status": "Unknown",
+        "reason": "OutOfDate" if kind != "IngressReady" else "IngressNotConfigured",
+    }
 
 
 def _summary(parts: list[Object]) -> Object:

@@ -41,7 +41,9 @@ def route_local(route: Object, tag: str, network: Network) -> Object:
     """The KCert of a route target's cluster-local names."""
     host = f"{tag}-{name_of(route)}" if tag else name_of(route)
     names = sorted(local_hosts(host, namespace_of(route)))
-    return _route(route, route_certificate(route, tag, local=True), "cluster-local-domain", names, LOCAL_DOMAIN, network)
+    return _route(
+        route, route_certificate(route, tag, local=True), "cluster-local-domain", names, LOCAL_DOMAIN, network
+    )
 
 
 def route_external(route: Object, tag: str, host: str, domain: str, network: Network) -> Object:

@@ -68,7 +68,7 @@ class Operator:
     def enqueue(self, serving: Object, seconds: float = RECONCILE_SECONDS) -> None:
         """Reconcile one KnativeServing in unscaled seconds."""
         key = (namespace_of(serving), name_of(serving))
-        self.loop.call(("operator", *key), lambda: self.reconcile(*key), self.clock.real(seconds))
+        self.loop.call(("operator", id(self), *key), lambda: self.reconcile(*key), self.clock.real(seconds))
 
     def changed(self, kind: str, obj: Object) -> None:
         """A KnativeServing changed, or something it owns."""
@@ -98,7 +98,9 @@ class Operator:
             self.enqueue(serving, 2.0)
 
     def _apply(self, serving: Object, wanted: Object) -> Object:
-        kind = next(k for k, r in RESOURCES.items() if r.kind == wanted["kind"] and r.api_version == wanted["apiVersion"])
+        kind = next(
+            k for k, r in RESOURCES.items() if r.kind == wanted["kind"] and r.api_version == wanted["apiVersion"]
+        )
         wanted = self._owned(serving, clone(wanted))
         if kind == "configmaps":
             wanted["data"] = {**wanted["data"], **config_of(serving, name_of(wanted))}
@@ -125,7 +127,8 @@ class Operator:
             wanted["spec"]["replicas"] = given["replicas"]
         for holder in (wanted, wanted["spec"]["template"]):
             metadata = holder.setdefault("metadata", {})
-            metadata["annotations"] = {**annotations_of(holder), **(given.get("annotations") or {})}
+            if given.get("annotations"):
+                metadata["annotations"] = {**annotations_of(holder), **given["annotations"]}
 
     def _merge(self, kind: str, found: Object, wanted: Object) -> Object:
         metadata = clone(found["metadata"])

@@ -58,7 +58,10 @@ def configuration(service: Object) -> Object:
     labels = {SERVICE: name_of(service), "serving.knative.dev/serviceUID": service["metadata"]["uid"]}
     kept = _kept(service)
     annotations = {**kept, "serving.knative.dev/routes": name_of(service)}
-    return {"metadata": _own(service, name_of(service), labels, annotations), "spec": {"template": clone(service["spec"]["template"])}}
+    return {
+        "metadata": _own(service, name_of(service), labels, annotations),
+        "spec": {"template": clone(service["spec"]["template"])},
+    }
 
 
 def route(service: Object) -> Object:
@@ -112,7 +115,10 @@ def deployment(found: Object, *, tls: bool, system_namespace: str, replicas: int
     if tls:
         pod["volumes"] = [{"name": "server-certs", "secret": {"secretName": "serving-certs"}}]
     template = {
-        "metadata": {"labels": labels, "annotations": {**kept, "kubectl.kubernetes.io/default-container": "user-container"}},
+        "metadata": {
+            "labels": labels,
+            "annotations": {**kept, "kubectl.kubernetes.io/default-container": "user-container"},
+        },
         "spec": pod,
     }
     digest = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:8]
@@ -158,7 +164,12 @@ def _queue(found: Object, system_namespace: str, tls: bool) -> Object:
     }
     ports = {"http-autometric": 9090, "http-usermetric": 9091, "queue-port": 8012, "https-port": 8112}
     mount = {"volumeMounts": [{"name": "server-certs", "mountPath": CERTS_DIRECTORY, "readOnly": True}]} if tls else {}
-    probe = {"path": "/", "port": 8012, "scheme": "HTTP", "httpHeaders": [{"name": "K-Network-Probe", "value": "queue"}]}
+    probe = {
+        "path": "/",
+        "port": 8012,
+        "scheme": "HTTP",
+        "httpHeaders": [{"name": "K-Network-Probe", "value": "queue"}],
+    }
     return {
         "name": "queue-proxy",
         "image": QUEUE_IMAGE,
@@ -173,7 +184,12 @@ def _queue(found: Object, system_namespace: str, tls: bool) -> Object:
 def pod_autoscaler(found: Object) -> Object:
     """The PodAutoscaler of a Revision."""
     kept = {k: v for k, v in annotations_of(found).items() if k.startswith(SCALING)}
-    annotations = {f"{SCALING}class": "kpa.autoscaling.knative.dev", f"{SCALING}metric": "concurrency", **kept, **creator(found)}
+    annotations = {
+        f"{SCALING}class": "kpa.autoscaling.knative.dev",
+        f"{SCALING}metric": "concurrency",
+        **kept,
+        **creator(found),
+    }
     return {
         "metadata": _own(found, name_of(found), revision_labels(found), annotations),
         "spec": {
@@ -242,7 +258,13 @@ def split(namespace: str, revision_name: str, percent: int, *, tls: bool) -> Obj
 
 def placeholder(found: Object, gateway: str, *, tls: bool) -> Object:
     """The ExternalName Service by which a route is reached inside the cluster."""
-    port: Object = {"name": "http2", "port": 80, "protocol": "TCP", "targetPort": 80, "appProtocol": "kubernetes.io/h2c"}
+    port: Object = {
+        "name": "http2",
+        "port": 80,
+        "protocol": "TCP",
+        "targetPort": 80,
+        "appProtocol": "kubernetes.io/h2c",
+    }
     if tls:
         port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": 443}
     labels = {"serving.knative.dev/route": name_of(found), **labels_of(found)}

@@ -54,7 +54,7 @@ def _check_config(config_map: Object) -> None:
         raise refusal(
             "config.webhook.serving.knative.dev",
             'validation failed: the update modifies a key in "_example" which is probably not what you want. Instead, '
-            "copy the respective setting to the top-level of the ConfigMap, directly below \"data\"",
+            'copy the respective setting to the top-level of the ConfigMap, directly below "data"',
         )
     parsers = {"config-network": config.network, "config-certmanager": config.issuers}
     parser = parsers.get(name_of(config_map))

@@ -118,7 +118,9 @@ def namespace(name: str, labels: Mapping[str, str] | None = None) -> Object:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels or {})}}
 
 
-def service(name: str, home: str, selector: Mapping[str, str], ports: Mapping[str, tuple[int, int]], **labels: str) -> Object:
+def service(
+    name: str, home: str, selector: Mapping[str, str], ports: Mapping[str, tuple[int, int]], **labels: str
+) -> Object:
     """A ClusterIP Service: port name → (port, target)."""
     listed = [
         {"name": key, "port": port, "protocol": "TCP", "targetPort": target} for key, (port, target) in ports.items()
@@ -246,7 +248,9 @@ def operator(home: str = "knative-operator") -> list[Object]:
     """The Knative operator itself."""
     labels = {"app.kubernetes.io/name": "knative-operator", "app.kubernetes.io/version": SERVING_VERSION}
     image = f"{REGISTRY}/operator/cmd/operator:v{SERVING_VERSION}"
-    workload = Workload("knative-operator", home, image, labels, {"name": "knative-operator"}, service_account="knative-operator")
+    workload = Workload(
+        "knative-operator", home, image, labels, {"name": "knative-operator"}, service_account="knative-operator"
+    )
     return [namespace(home), workload.deployment()]
 
 

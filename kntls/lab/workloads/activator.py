@@ -49,6 +49,7 @@ class Activator(Program):
             raise Crash(f"Failed to construct network config: {error}") from error
         self.servers = [Server((self.pod.address, PLAIN), self.answer)]
         if self.tls:
+            self.say("Knative system-internal-tls is enabled")
             if self._get("secrets", SECRET) is None:
                 raise Crash(f'failed to get secret: secrets "{SECRET}" not found')
             self._load_pair()

@@ -33,7 +33,9 @@ def share(text: int | str | None, replicas: int, *, up: bool) -> int:
     return int(text) if text is not None else share("25%", replicas, up=up)
 
 
-def rollout(replicas: int, surge: int, unavailable: int, new: int, old: list[tuple[int, int]], new_ready: int) -> tuple[int, list[int]]:
+def rollout(
+    replicas: int, surge: int, unavailable: int, new: int, old: list[tuple[int, int]], new_ready: int
+) -> tuple[int, list[int]]:
     """The next sizes of the new ReplicaSet and of the old ones, given (size, ready) of each old one, oldest first."""
     held = sum(size for size, _ in old)
     if surge == 0 and unavailable == 0:
@@ -144,7 +146,9 @@ class Deployments:
         total = sum(int(status_of(one).get("replicas") or 0) for one in sets)
         ready = sum(_ready(one) for one in sets)
         unavailable = share(
-            ((deployment["spec"].get("strategy") or {}).get("rollingUpdate") or {}).get("maxUnavailable"), replicas, up=False
+            ((deployment["spec"].get("strategy") or {}).get("rollingUpdate") or {}).get("maxUnavailable"),
+            replicas,
+            up=False,
         )
         updated = int(status_of(new).get("replicas") or 0)
         counts = {

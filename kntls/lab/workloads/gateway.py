@@ -71,7 +71,9 @@ class Gateway(Program):
         server = self.servers.get(port)
         if after and server is None:
             choose = partial(self._choose, port)
-            server = Server((self.pod.address, port), partial(self.answer, port), tls.choosing(choose, ssl.TLSVersion.TLSv1_2))
+            server = Server(
+                (self.pod.address, port), partial(self.answer, port), tls.choosing(choose, ssl.TLSVersion.TLSv1_2)
+            )
             await server.start()
             self.servers[port] = server
         elif not after and server is not None:

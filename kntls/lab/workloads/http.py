@@ -168,7 +168,9 @@ Check = Callable[[ssl.SSLObject], str]
 class Pool:
     """Connections to one address: an idle one is used again, else a new one is opened with the context of that moment."""
 
-    def __init__(self, address: Address, context: Callable[[], ssl.SSLContext | None], check: Check | None = None) -> None:
+    def __init__(
+        self, address: Address, context: Callable[[], ssl.SSLContext | None], check: Check | None = None
+    ) -> None:
         self.address, self.context, self.check = address, context, check
         self._idle: deque[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = deque()
 
@@ -216,9 +218,7 @@ class Pool:
             raise ssl.SSLCertVerificationError(problem)
         return reader, writer
 
-    async def _exchange(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request
-    ) -> Response:
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request) -> Response:
         try:
             _write(writer, f"{request.method} {request.target} HTTP/1.1", request.headers, request.body)
             await writer.drain()

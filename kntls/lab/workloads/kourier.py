@@ -112,7 +112,10 @@ class NetKourier(Program):
     def _secret_changed(self, namespace: str, name: str) -> None:
         """Only Secrets of `spec.tls` are tracked: `routing-serving-certs` is not."""
         for ingress in self._mine():
-            if any((one["secretNamespace"], one["secretName"]) == (namespace, name) for one in ingress["spec"].get("tls") or []):
+            if any(
+                (one["secretNamespace"], one["secretName"]) == (namespace, name)
+                for one in ingress["spec"].get("tls") or []
+            ):
                 self._look(*_key(ingress))
 
     def _config_map_changed(self, name: str) -> None:
@@ -120,6 +123,7 @@ class NetKourier(Program):
         self._read_config()
         found = self.client.get("configmaps", self.home, name)
         if name in ("config-network", "config-kourier") or found is None or BUNDLE_LABEL in labels_of(found):
+            self.say("Doing a global resync due to CA bundle Configmap changes")
             for ingress in self._mine():
                 self._look(*_key(ingress))
 
@@ -139,12 +143,14 @@ class NetKourier(Program):
         self._publish()
         if self._stale(ingress):
             self._report(ingress, "")
-            key = ("probe", namespace, name)
+            key = ("probe", id(self), namespace, name)
             self.plane.loop.call(key, lambda: self._probed(namespace, name), self.plane.clock.real(PROBE_SECONDS))
 
     def _stale(self, ingress: Object) -> bool:
         status = ingress.get("status") or {}
-        return not is_true(ingress, "Ready") or status.get("observedGeneration") != ingress["metadata"].get("generation")
+        return not is_true(ingress, "Ready") or status.get("observedGeneration") != ingress["metadata"].get(
+            "generation"
+        )
 
     def translate(self, ingress: Object) -> Part:
         """One ingress's part of the configuration, with the trust of this moment.
@@ -180,7 +186,10 @@ class NetKourier(Program):
 
     def _endpoints(self, namespace: str, service: str, port: int) -> tuple[tuple[str, int], ...]:
         found = self.client.get("services", namespace, service)
-        named = next((one.get("name", "") for one in (found or {"spec": {}})["spec"].get("ports") or [] if one["port"] == port), None)
+        named = next(
+            (one.get("name", "") for one in (found or {"spec": {}})["spec"].get("ports") or [] if one["port"] == port),
+            None,
+        )
         if named is None:
             return ()
         out = []
@@ -221,10 +230,18 @@ class NetKourier(Program):
         for bundle in self.client.list("configmaps", self.home):
             if BUNDLE_LABEL in labels_of(bundle):
                 for value in (bundle.get("data") or {}).values():
-                    found += tls.strict_roots(value.encode()) or []
+                    found += self._bundle(bundle, value.encode())
         if not found:
             raise Untranslatable(NO_CA)
         return tuple(sorted(set(found)))
+
+    def _bundle(self, bundle: Object, value: bytes) -> list[bytes]:
+        """One key of a bundle: all of it, or nothing and a warning."""
+        found = tls.strict_roots(value)
+        if found is None:
+            where = f"{namespace_of(bundle)}/{name_of(bundle)}"
+            self.say(f"CA bundle from Configmap {where} is invalid and will be ignored")
+        return found or []
 
     def _publish(self) -> None:
         merged: dict[str, dict[str, Any]] = {"external": {}, "local": {}, "external_tls": {}, "local_tls": {}}

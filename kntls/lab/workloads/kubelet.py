@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 
+from kntls.lab.api.pods import Finished
 from kntls.lab.client import Client
 from kntls.lab.clock import Clock
 from kntls.lab.loop import Loop
@@ -19,6 +21,7 @@ SYNC_SECONDS = 60.0
 """How often a kubelet writes a changed Secret into a running pod's files."""
 BACK_OFF = (0.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
 NODE = "node-1"
+LOG_LINES = 200
 
 
 class Pod:
@@ -35,6 +38,7 @@ class Pod:
         self.programs: dict[str, Program] = {}
         self.crashes: dict[str, str] = {}
         self.restarts: dict[str, int] = {}
+        self.logs: dict[str, deque[str]] = {}
         self.started = False
         self.ending = False
         self.gone = False
@@ -59,12 +63,17 @@ class Pod:
             out[item["name"]] = item.get("value") or fields.get(path, "")
         return out
 
+    def say(self, container: str, line: str) -> None:
+        """Write a line into a container's log."""
+        self.logs.setdefault(container, deque(maxlen=LOG_LINES)).append(line)
+
     def crash(self, container: str, reason: str) -> None:
         """A container died: restart it after a pause that grows."""
         program = self.programs.pop(container, None)
         if program is not None:
             program.stop()
         self.crashes[container] = reason
+        self.say(container, reason)
         count = self.restarts[container] = self.restarts.get(container, 0) + 1
         pause = BACK_OFF[min(count - 1, len(BACK_OFF) - 1)]
         self.kubelet.note(self, f"Back-off restarting failed container {container}", reason)
@@ -90,7 +99,13 @@ class Kubelet:
     """All pods of the lab's one node."""
 
     def __init__(self, client: Client, clock: Clock, loop: Loop, network: Network, images: Images) -> None:
-        self.client, self.clock, self.loop, self.network, self.images = client.by("kubelet"), clock, loop, network, images
+        self.client, self.clock, self.loop, self.network, self.images = (
+            client.by("kubelet"),
+            clock,
+            loop,
+            network,
+            images,
+        )
         self.pods: dict[str, Pod] = {}
         self.on_change: list[Callable[[Pod], None]] = []
         """Called when a pod became ready or unready, or ended."""
@@ -234,9 +249,21 @@ class Kubelet:
         for listener in self.on_change:
             listener(pod)
 
-    def bundle(self, pod: Pod, volume: str) -> dict[str, bytes]:
-        """The files of one mounted volume."""
-        return pod.files.get(volume, {})
+    # ------------------------------------------------------------------ what the API server asks a kubelet
+
+    def log(self, pod: Object, container: str) -> str:
+        """A container's log so far."""
+        running = self.pods.get(pod["metadata"]["uid"])
+        lines = running.logs.get(container, ()) if running else ()
+        return "".join(f"{line}\n" for line in lines)
+
+    def address(self, pod: Object, port: int) -> tuple[str, int]:
+        """Where a pod's port listens: on the pod's own loopback address."""
+        return str((pod.get("status") or {}).get("podIP") or "127.0.0.1"), port
+
+    def execute(self, pod: Object, container: str, command: Sequence[str]) -> Finished:
+        """There are no processes in the lab's pods."""
+        return Finished(stderr=f"{command[0]}: no processes in a lab's pod\n".encode(), code=127)
 
 
 def _conditions(pod: Pod, before: list[Object], stamp: str) -> list[Object]:

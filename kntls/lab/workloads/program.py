@@ -33,6 +33,10 @@ class Program:
         """
         self.ready = True
 
+    def say(self, line: str) -> None:
+        """Write a line into the container's log."""
+        self.pod.say(self.container["name"], line)
+
     def files_changed(self) -> None:
         """The files mounted into its container are new."""
 

@@ -39,6 +39,7 @@ class QueueProxy(Program):
         self._load()
         self.servers = [Server((self.pod.address, PLAIN), self.answer)]
         if self.context is not None:
+            self.say("Starting tls server main :8112")
             self.servers.append(Server((self.pod.address, SECURE), self.answer, tls.choosing(lambda _: self.context)))
         try:
             for server in self.servers:
@@ -68,6 +69,7 @@ class QueueProxy(Program):
         try:
             self.context = tls.serving(chain, key)
             self.loaded = fresh
+            self.say("Certificate and/or key have changed on disk and were reloaded.")
         except ssl.SSLError:
             return  # it logs the error and keeps what it has
 
