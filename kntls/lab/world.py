@@ -21,8 +21,8 @@ from kntls.lab.knative.operator import Operator
 from kntls.lab.layouts import tables
 from kntls.lab.layouts.worlds import Layout, installed, named
 from kntls.lab.loop import Loop
-from kntls.lab.objects import Object, name_of
-from kntls.lab.reading import is_true, labels_of, status_of
+from kntls.lab.objects import Object
+from kntls.lab.reading import is_true, status_of
 from kntls.lab.store import Admission, Store
 from kntls.lab.workloads.activator import Activator
 from kntls.lab.workloads.deployments import Deployments

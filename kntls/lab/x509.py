@@ -13,10 +13,9 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
-Key = CertificateIssuerPrivateKeyTypes
+Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 CURVES: dict[int, ec.EllipticCurve] = {256: ec.SECP256R1(), 384: ec.SECP384R1(), 521: ec.SECP521R1()}
 EXTENDED_USAGES = {
     "any": ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
@@ -161,7 +160,7 @@ def _public_bits(owner: Key | x509.Certificate | x509.CertificateSigningRequest)
         return public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.PKCS1)
     if isinstance(public, ec.EllipticCurvePublicKey):
         return public.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
-    return public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)  # type: ignore[union-attr]
+    return public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
 
 
 def make_request(names: Names, template: Template, key: Key) -> bytes:
@@ -265,7 +264,7 @@ def _hash(key: Key) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
         return None
     size = key.key_size
     if isinstance(key, ec.EllipticCurvePrivateKey):
-        return {384: hashes.SHA384(), 521: hashes.SHA512()}.get(size, hashes.SHA256())
+        return hashes.SHA512() if size == 521 else hashes.SHA384() if size == 384 else hashes.SHA256()
     return hashes.SHA512() if size >= 4096 else hashes.SHA384() if size >= 3072 else hashes.SHA256()
 
 

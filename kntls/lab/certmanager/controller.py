@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
+from cryptography import x509
+
 from kntls.lab import x509 as pki
 from kntls.lab.certmanager import issuers, policies
 from kntls.lab.certmanager import spec as specs
@@ -353,7 +355,8 @@ class CertManager:
         }
         made = client.create("secrets", secret)
         verb = "Reused" if self._key_to_reuse(given) else "Generated"
-        text = f'{"Stored new" if verb == "Generated" else "Reusing"} private key in temporary Secret resource "{name_of(made)}"'
+        done = "Reusing" if verb == "Reused" else "Stored new"
+        text = f'{done} private key in temporary Secret resource "{name_of(made)}"'
         self.client.record(certificate, verb, text)
         return self._status(certificate, "key-manager", {**status, "nextPrivateKeySecretName": name_of(made)})
 
@@ -402,7 +405,7 @@ class CertManager:
         if not failed or not ready or ready.get("reason") != "Failed" or not issuing:
             return False
         since = issuing.get("lastTransitionTime")
-        return bool(since) and parse_time(failed) < parse_time(since)
+        return since is not None and parse_time(failed) < parse_time(since)
 
     def _new_request(self, certificate: Object, key: pki.Key, key_name: str) -> Object:
         spec = certificate["spec"]
@@ -563,7 +566,7 @@ def wanted_secret(certificate: Object, data: dict[str, bytes]) -> Object:
     }
 
 
-def secret_annotations(certificate: Object, leaf: pki.x509.Certificate) -> dict[str, str]:
+def secret_annotations(certificate: Object, leaf: x509.Certificate) -> dict[str, str]:
     """What cert-manager notes on the Secret: the issuer, the Certificate, and the names of the issued certificate."""
     ref = certificate["spec"]["issuerRef"]
     found = policies.names_in(leaf)
@@ -585,5 +588,5 @@ def secret_annotations(certificate: Object, leaf: pki.x509.Certificate) -> dict[
     return {f"cert-manager.io/{key}": value for key, value in out.items()}
 
 
-def _subject_values(leaf: pki.x509.Certificate, field: str) -> Iterable[str]:
+def _subject_values(leaf: x509.Certificate, field: str) -> Iterable[str]:
     return [str(one.value) for one in leaf.subject.get_attributes_for_oid(pki.SUBJECT_FIELDS[field])]

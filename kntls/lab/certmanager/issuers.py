@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from cryptography import x509
+
 from kntls.lab import x509 as pki
 from kntls.lab.certmanager import spec as specs
 from kntls.lab.certmanager.policies import request_pem
@@ -87,7 +89,7 @@ def sign_with_ca(request: Object, issuer: Object, secret: Object | None, now: da
         raise Failed(f"Error signing certificate: {error}") from error
 
 
-def _first_block(text: bytes) -> tuple[pki.x509.Certificate, ...]:
+def _first_block(text: bytes) -> tuple[x509.Certificate, ...]:
     try:
         return pki.load_chain(text)[:1] if text else ()
     except pki.BadMaterial:

@@ -113,10 +113,11 @@ def secret_certificate_mismatch(given: Input) -> Violation | None:
     found = annotations_of(given.secret).get("cert-manager.io/certificate-name")
     if found is None or found == name_of(given.certificate):
         return None
-    return (
-        "IncorrectCertificate",
-        f'Secret was issued for "{found}". If this message is not transient, you might have two conflicting Certificates pointing to the same secret.',
+    text = (
+        f'Secret was issued for "{found}". If this message is not transient, you might have two conflicting '
+        "Certificates pointing to the same secret."
     )
+    return "IncorrectCertificate", text
 
 
 def key_mismatches_spec(given: Input) -> Violation | None:
@@ -225,7 +226,10 @@ def expired(given: Input) -> Violation | None:
 
 
 def renewal_time(spec: Mapping[str, Any], start: datetime, end: datetime) -> datetime | None:
-    """When cert-manager renews: `renewBefore` ahead of the end, a third of the lifetime by default; None if disabled."""
+    """When cert-manager renews: `renewBefore` ahead of the end, by default a third of the lifetime.
+
+    None if `spec.renewal` disables it.
+    """
     if (spec.get("renewal") or {}).get("policy") == "Disabled":
         return None
     lifetime = end - start

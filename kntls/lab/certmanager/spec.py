@@ -68,7 +68,7 @@ def private_key(spec: Mapping[str, Any]) -> tuple[str, int, str]:
 
 
 def reuses_key(spec: Mapping[str, Any]) -> bool:
-    """Whether the private key outlives a re-issuance: only if it says `rotationPolicy: Never` (default Always ≥ 1.18)."""
+    """Whether the key outlives a re-issuance: only with `rotationPolicy: Never` (the default is Always from 1.18)."""
     return (spec.get("privateKey") or {}).get("rotationPolicy") == "Never"
 
 

@@ -59,7 +59,7 @@ def _certificate(spec: Mapping[str, Any]) -> Iterator[str]:
         yield f"spec.revisionHistoryLimit: Invalid value: {spec['revisionHistoryLimit']}: must not be less than 1"
     for key in (spec.get("secretTemplate") or {}).get("annotations") or {}:
         if key.startswith("cert-manager.io/") and key != "cert-manager.io/allow-direct-injection":
-            yield f'spec.secretTemplate.annotations: Invalid value: "{key}": cert-manager.io/* annotations are not allowed'
+            yield f'spec.secretTemplate.annotations: Invalid value: "{key}": cert-manager.io/* are not allowed'
     if spec.get("nameConstraints") and not spec.get("isCA"):
         yield "spec.nameConstraints: Invalid value: isCa should be true when nameConstraints is set"
 

@@ -58,9 +58,7 @@ class Autoscaler:
         """React to what a PodAutoscaler depends on."""
         if not self.running:
             return
-        if kind == AUTOSCALERS:
-            self.enqueue(*key_of(obj))
-        elif kind == SKS:
+        if kind in (AUTOSCALERS, SKS):
             self.enqueue(*key_of(obj))
         elif kind == DEPLOYMENTS and name_of(obj).endswith("-deployment"):
             self.enqueue(namespace_of(obj), name_of(obj).removesuffix("-deployment"))
@@ -85,7 +83,7 @@ class Autoscaler:
 
     def _still_served(self, sks: Object) -> bool:
         """Pods go only once the activator stands in front of the revision."""
-        return status_of(sks).get("observedGeneration") != sks["metadata"].get("generation")
+        return bool(status_of(sks).get("observedGeneration") != sks["metadata"].get("generation"))
 
     def _wanted(self, autoscaler: Object, deployment: Object, revision: Revision, ready: int) -> int:
         smallest = _number(autoscaler, "min-scale", 0)

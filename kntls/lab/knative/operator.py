@@ -144,7 +144,7 @@ class Operator:
 
     def _deployment_spec(self, found: Object, wanted: Object) -> Object:
         """Replicas and containers as wanted; annotations of the pods that somebody else set stay."""
-        spec = clone(found["spec"])
+        spec: Object = clone(found["spec"])
         spec["replicas"] = wanted["spec"]["replicas"]
         metadata = spec["template"]["metadata"]
         metadata["annotations"] = {**(metadata.get("annotations") or {}), **annotations_of(wanted["spec"]["template"])}

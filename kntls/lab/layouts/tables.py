@@ -1,4 +1,4 @@
-"""What is installed, as small tables: Deployments, Services and ConfigMaps of cert-manager, Knative Serving and Kourier."""
+"""What is installed, as small tables: Deployments, Services, ConfigMaps of cert-manager, Serving and Kourier."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Workload:
     def deployment(self) -> Object:
         """The Deployment; every container knows its namespace as `SYSTEM_NAMESPACE` and `POD_NAMESPACE`."""
         here = {"valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}}
-        environment = [{"name": key, "value": value} for key, value in self.environment.items()]
+        environment: list[Object] = [{"name": key, "value": value} for key, value in self.environment.items()]
         environment += [{"name": name, **here} for name in ("SYSTEM_NAMESPACE", "POD_NAMESPACE")]
         container: Object = {
             "name": self.container or self.name,
@@ -220,7 +220,8 @@ def config_map(name: str, home: str, data: Mapping[str, str] | None = None) -> O
 def kourier(controller_home: str, gateway_home: str) -> list[Object]:
     """net-kourier: the controller in one namespace, Envoy and its Services in another (or the same)."""
     controller = Workload(
-        "net-kourier-controller", controller_home, f"{REGISTRY}/net-kourier/cmd/kourier:v{KOURIER_VERSION}", KOURIER_LABELS,
+        "net-kourier-controller", controller_home, f"{REGISTRY}/net-kourier/cmd/kourier:v{KOURIER_VERSION}",
+        KOURIER_LABELS,
         {"app": "net-kourier-controller"}, "controller",
         environment={
             "CERTS_SECRET_NAMESPACE": "", "CERTS_SECRET_NAME": "", "KOURIER_GATEWAY_NAMESPACE": gateway_home,
@@ -229,8 +230,10 @@ def kourier(controller_home: str, gateway_home: str) -> list[Object]:
         service_account="net-kourier", ports={"http2-xds": 18000},
     )  # fmt: skip
     gateway = Workload(
-        GATEWAY, gateway_home, "docker.io/envoyproxy/envoy:v1.36-latest", KOURIER_LABELS, {"app": GATEWAY}, "kourier-gateway",
-        ("--base-id 1", "-c /tmp/config/envoy-bootstrap.yaml", "--drain-time-s $(DRAIN_TIME_SECONDS)", "--drain-strategy immediate"),
+        GATEWAY, gateway_home, "docker.io/envoyproxy/envoy:v1.36-latest", KOURIER_LABELS,
+        {"app": GATEWAY}, "kourier-gateway",
+        ("--base-id 1", "-c /tmp/config/envoy-bootstrap.yaml",
+         "--drain-time-s $(DRAIN_TIME_SECONDS)", "--drain-strategy immediate"),
         environment={"DRAIN_TIME_SECONDS": "15"},
         ports={"http2-external": 8080, "http2-internal": 8081, "https-external": 8443},
     )  # fmt: skip
@@ -239,8 +242,10 @@ def kourier(controller_home: str, gateway_home: str) -> list[Object]:
         controller.deployment(),
         gateway.deployment(),
         service("kourier", gateway_home, selector, {"http2": (80, 8080), "https": (443, 8443)}, **KOURIER_LABELS),
-        service("kourier-internal", gateway_home, selector, {"http2": (80, 8081), "https": (443, 8444)}, **KOURIER_LABELS),
-        service("net-kourier-controller", controller_home, {"app": "net-kourier-controller"}, {"grpc-xds": (18000, 18000)}, **KOURIER_LABELS),
+        service(
+            "kourier-internal", gateway_home, selector, {"http2": (80, 8081), "https": (443, 8444)}, **KOURIER_LABELS),
+        service("net-kourier-controller", controller_home,
+            {"app": "net-kourier-controller"}, {"grpc-xds": (18000, 18000)}, **KOURIER_LABELS),
     ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The activator: between gateway and queue-proxy, with the trust rules and weak spots of cmd/activator and pkg/activator."""
+"""The activator, between gateway and queue-proxy, with the trust rules and weak spots of pkg/activator."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 LIMIT = 1 << 20
 CONNECT_TIMEOUT = 5.0
@@ -117,7 +118,7 @@ class Server:
 
     async def start(self) -> None:
         """Begin to listen."""
-        extra = {"ssl_handshake_timeout": 10.0} if self.context else {}
+        extra: dict[str, Any] = {"ssl_handshake_timeout": 10.0} if self.context else {}
         self._server = await asyncio.start_server(
             self._serve, *self.address, ssl=self.context, limit=LIMIT, backlog=512, reuse_address=True, **extra
         )
@@ -166,7 +167,7 @@ Check = Callable[[ssl.SSLObject], str]
 
 
 class Pool:
-    """Connections to one address: an idle one is used again, else a new one is opened with the context of that moment."""
+    """Connections to one address: an idle one is used again, a new one opened with the context of its moment."""
 
     def __init__(
         self, address: Address, context: Callable[[], ssl.SSLContext | None], check: Check | None = None
@@ -206,7 +207,7 @@ class Pool:
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         context = self.context()
-        extra = {"ssl": context, "server_hostname": ""} if context else {}
+        extra: dict[str, Any] = {"ssl": context, "server_hostname": ""} if context else {}
         opening = asyncio.open_connection(*self.address, limit=LIMIT, **extra)
         try:
             reader, writer = await asyncio.wait_for(opening, CONNECT_TIMEOUT)

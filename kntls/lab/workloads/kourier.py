@@ -1,4 +1,4 @@
-"""net-kourier-controller: turns KIngresses into Envoy's configuration, and reacts to what the real one reacts to only."""
+"""net-kourier-controller: KIngresses to Envoy's configuration, reacting only to what the real one reacts to."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from kntls.lab.objects import Object, name_of, namespace_of
 from kntls.lab.reading import annotations_of, data_of, is_true, labels_of, with_condition
 from kntls.lab.workloads import tls
 from kntls.lab.workloads.activator import BUNDLE_LABEL, SECRET
+from kntls.lab.workloads.http import Address
 from kntls.lab.workloads.kubelet import Pod
 from kntls.lab.workloads.plane import Cluster, Pair, Plane, Snapshot, Split, Upstream, Virtual
 from kntls.lab.workloads.program import Crash, Program
@@ -20,7 +21,10 @@ SLICES = "endpointslices.discovery.k8s.io"
 CLASS_ANNOTATION = "networking.knative.dev/ingress.class"
 CLASS = "kourier.ingress.networking.knative.dev"
 CERTIFICATE_UID = "networking.internal.knative.dev/certificate-uid"
-NO_CA = "failed to build trust-chain, as no valid CA certificate was provided. Please make sure to provide a valid trust-bundle before enabling `system-internal-tls`"
+NO_CA = (
+    "failed to build trust-chain, as no valid CA certificate was provided. Please make sure to provide a valid "
+    "trust-bundle before enabling `system-internal-tls`"
+)
 PROBE_SECONDS = 2.0
 """How long the probing of the gateways takes before a changed KIngress is Ready."""
 
@@ -192,14 +196,14 @@ class NetKourier(Program):
         )
         if named is None:
             return ()
-        out = []
+        out: list[Address] = []
         for item in self.client.list(SLICES, namespace):
             if labels_of(item).get("kubernetes.io/service-name") != service:
                 continue
             target = next((one["port"] for one in item.get("ports") or [] if one.get("name") == named), None)
-            for endpoint in item.get("endpoints") or []:
-                if target is not None and endpoint["conditions"].get("ready"):
-                    out.append((endpoint["addresses"][0], int(target)))
+            if target is not None:
+                ready = [one for one in item.get("endpoints") or [] if one["conditions"].get("ready")]
+                out += [(one["addresses"][0], int(target)) for one in ready]
         return tuple(sorted(out))
 
     def _pairs(self, ingress: Object) -> dict[str, Pair]:

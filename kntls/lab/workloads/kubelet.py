@@ -1,4 +1,4 @@
-"""Kubelet and scheduler in one: starts pods, mounts and refreshes Secrets, restarts what crashes, ends pods gracefully."""
+"""Kubelet and scheduler in one: starts pods, mounts and refreshes Secrets, restarts what crashes, drains pods."""
 
 from __future__ import annotations
 
@@ -283,7 +283,7 @@ def _conditions(pod: Pod, before: list[Object], stamp: str) -> list[Object]:
 def _container(pod: Pod, spec: Object, stamp: str, before: Object) -> Object:
     name = spec["name"]
     program = pod.programs.get(name)
-    old = next((one for one in before.get("containerStatuses") or [] if one["name"] == name), {})
+    old: Object = next((one for one in before.get("containerStatuses") or [] if one["name"] == name), {})
     since = ((old.get("state") or {}).get("running") or {}).get("startedAt", stamp)
     if program is not None:
         state: Object = {"running": {"startedAt": since}}

@@ -1,4 +1,4 @@
-"""What the programs of the data plane share: where revisions live, who wants to know of changes, Envoy's configuration."""
+"""What the data plane's programs share: where revisions live, who hears of changes, Envoy's configuration."""
 
 from __future__ import annotations
 

@@ -6,10 +6,10 @@ import hashlib
 import re
 import ssl
 import tempfile
-import warnings
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\r?\n.*?-----END \1-----[ \t]*(?:\r?\n|$)", re.S)
 CERTIFICATE = b"CERTIFICATE"
@@ -31,12 +31,12 @@ def _blocks(text: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def lenient_roots(text: bytes) -> list[bytes]:
-    """What Go's `AppendCertsFromPEM` takes, as the activator uses it: every certificate that parses, the rest skipped."""
+    """What Go's `AppendCertsFromPEM` takes, as the activator does: each certificate that parses, the rest skipped."""
     return [block for kind, block in _blocks(text) if kind == CERTIFICATE and _parses(block)]
 
 
 def strict_roots(text: bytes) -> list[bytes] | None:
-    """What net-kourier's `checkCertBundle` takes: all certificates, or None if anything stands after or is no certificate."""
+    """What net-kourier's `checkCertBundle` takes: everything, or None if any of it is no certificate."""
     if not text:
         return []
     found = _blocks(text)
@@ -106,15 +106,14 @@ def choosing(choose: Choose, minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -
         connection.lab_server_name = (name or "").lower()  # type: ignore[union-attr]
         return None
 
-    with warnings.catch_warnings():
-        context.sni_callback = pick  # type: ignore[assignment]
+    context.sni_callback = pick
     return context
 
 
 def names_presented(connection: ssl.SSLObject) -> set[str]:
     """The DNS names of the certificate the peer presented and that was verified."""
-    found = connection.getpeercert() or {}
-    return {str(value) for kind, value in found.get("subjectAltName", ()) if kind == "DNS"}  # type: ignore[misc]
+    found: Any = connection.getpeercert() or {}
+    return {str(value) for kind, value in found.get("subjectAltName", ()) if kind == "DNS"}
 
 
 def digest(*parts: bytes) -> str:
