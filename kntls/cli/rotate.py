@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +25,7 @@ HELP = """Replace a CA, stage by stage, without a failed handshake.
 prepare, distribute, consume, switch, reissue, serve, retire. It can be stopped and started again anywhere: where it
 stands is read from the certificates themselves.
 
+\b
     kntls rotate-ca --new-secret ca2 --dry-run
     kntls rotate-ca --new-secret ca2 --yes
     kntls rotate-ca --new-secret ca3 --until reissue --yes
@@ -35,30 +36,26 @@ stands is read from the certificates themselves.
 app = group(HELP)
 
 
-def _text(flag: str, help: str, metavar: str) -> Any:
-    return Annotated[str, typer.Option(flag, help=help, metavar=metavar)]
-
-
-def _texts(flag: str, help: str, metavar: str) -> Any:
-    return Annotated[list[str] | None, typer.Option(flag, help=help, metavar=metavar)]
-
-
-if TYPE_CHECKING:
-    NewSecret = Issuer = Until = Soak = Grace = OldSecret = BundleName = CommonName = Duration = ToSecret = str
-    Include = Adopt = list[str] | None
-else:
-    NewSecret = _text("--new-secret", "Secret of the new CA; made if it does not exist", "NAME")
-    Issuer = _text("--issuer", "ClusterIssuer whose CA it is", "NAME")
-    Until = _text("--until", "stop after this stage", "STAGE")
-    Soak = _text("--soak", "wait before switching (60s)", "DUR")
-    Grace = _text("--grace", "wait before retiring the old CA (90s)", "DUR")
-    OldSecret = _text("--old-secret", "Secret of the CA to retire, where it is unclear", "NAME")
-    ToSecret = _text("--to-secret", "Secret to go back to", "NAME")
-    Include = _texts("--include", "re-issue this Certificate too", "NS/NAME")
-    Adopt = _texts("--adopt", "take over this bundle, keeping its keys", "NS/NAME")
-    BundleName = _text("--bundle-name", "name of the trust bundle kntls keeps", "NAME")
-    CommonName = _text("--common-name", "common name of a new CA", "CN")
-    Duration = _text("--duration", "lifetime of a new CA (87600h)", "DUR")
+NewSecret = Annotated[
+    str, typer.Option("--new-secret", help="Secret of the new CA; made if it does not exist", metavar="NAME")
+]
+Issuer = Annotated[str, typer.Option("--issuer", help="ClusterIssuer whose CA it is", metavar="NAME")]
+Until = Annotated[str, typer.Option("--until", help="stop after this stage", metavar="STAGE")]
+Soak = Annotated[str, typer.Option("--soak", help="wait before switching (60s)", metavar="DUR", show_default=False)]
+Grace = Annotated[
+    str, typer.Option("--grace", help="wait before retiring the old CA (90s)", metavar="DUR", show_default=False)
+]
+OldSecret = Annotated[
+    str, typer.Option("--old-secret", help="Secret of the CA to retire, where unclear", metavar="NAME")
+]
+ToSecret = Annotated[str, typer.Option("--to-secret", help="Secret to go back to", metavar="NAME")]
+BundleName = Annotated[str, typer.Option("--bundle-name", help="name of the trust bundle kntls keeps", metavar="NAME")]
+CommonName = Annotated[str, typer.Option("--common-name", help="common name of a new CA", metavar="CN")]
+Duration = Annotated[
+    str, typer.Option("--duration", help="lifetime of a new CA (87600h)", metavar="DUR", show_default=False)
+]
+Include = Annotated[list[str] | None, typer.Option("--include", help="re-issue this one too", metavar="NS/NAME")]
+Adopt = Annotated[list[str] | None, typer.Option("--adopt", help="take over this bundle", metavar="NS/NAME")]
 Window = Annotated[int, typer.Option("--window", help="certificates re-issued at a time")]
 AcceptForeign = Annotated[bool, typer.Option("--accept-foreign", help="leave others' Certificates to their renewal")]
 Force = Annotated[bool, typer.Option("--force", help="write objects that Argo CD or Flux track, too")]
