@@ -36,12 +36,10 @@ stands is read from the certificates themselves.
 app = group(HELP)
 
 
-NewSecret = Annotated[
-    str, typer.Option("--new-secret", help="Secret of the new CA; made if it does not exist", metavar="NAME")
-]
+NewSecret = Annotated[str, typer.Option("--new-secret", help="Secret of the new CA; made if missing", metavar="NAME")]
 Issuer = Annotated[str, typer.Option("--issuer", help="ClusterIssuer whose CA it is", metavar="NAME")]
 Until = Annotated[str, typer.Option("--until", help="stop after this stage", metavar="STAGE")]
-Soak = Annotated[str, typer.Option("--soak", help="wait before switching (60s)", metavar="DUR", show_default=False)]
+Soak = Annotated[str, typer.Option("--soak", help="wait before switching (60s)", metavar="DUR")]
 Grace = Annotated[
     str, typer.Option("--grace", help="wait before retiring the old CA (90s)", metavar="DUR", show_default=False)
 ]
