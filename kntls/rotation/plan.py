@@ -87,7 +87,7 @@ def _bundles(now: Situation) -> Iterator[str]:
             yield reason
     for bundle in holders(now):
         if bundle.owner == Owner.OTHER and (reason := obstacle(now.observation, bundle.ref, now.target.adopted)):
-            yield f"the old CA lies in a bundle of somebody else: {reason}"
+            yield reason
 
 
 def _issuer(now: Situation) -> Iterator[str]:
@@ -102,7 +102,7 @@ def _issuer(now: Situation) -> Iterator[str]:
 
 
 def _refusals(now: Situation) -> tuple[str, ...]:
-    return (*_issuer(now), *_foreign(now), *_other_rotation(now), *_bundles(now))
+    return tuple(dict.fromkeys((*_issuer(now), *_foreign(now), *_other_rotation(now), *_bundles(now))))
 
 
 def describe(ca: Authority) -> str:
