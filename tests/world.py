@@ -53,12 +53,16 @@ def stamp(moment: datetime) -> str:
 
 
 @lru_cache(maxsize=64)
-def ca(common_name: str = CA, begin: datetime = ENABLED, days: int = 3650, parent: KeyPair | None = None) -> KeyPair:
-    """A CA of that name: a root, or an intermediate below `parent`. The same arguments give the same key."""
+def _ca(common_name: str, begin: datetime, days: int, parent: KeyPair | None) -> KeyPair:
     lifetime = timedelta(days=days)
     if parent:
         return create.issue(parent, common_name=common_name, lifetime=lifetime, is_ca=True, at=begin)
     return create.new_ca(common_name, lifetime=lifetime, at=begin)
+
+
+def ca(common_name: str = CA, begin: datetime = ENABLED, days: int = 3650, parent: KeyPair | None = None) -> KeyPair:
+    """A CA of that name: a root, or an intermediate below `parent`. The same arguments give the same key."""
+    return _ca(common_name, begin, days, parent)
 
 
 @lru_cache(maxsize=512)
