@@ -1,4 +1,4 @@
-"""A world that answers writes as a cluster would: cert-manager issues, servers present, consumers read — at once or late.
+"""A world that answers writes as a cluster would: cert-manager issues, servers present, at once or late.
 
 It carries out plans by the same functions the engine calls, one write at a time, and after each write looks at every
 handshake there is: does each consumer accept what each server presents?
@@ -6,6 +6,7 @@ handshake there is: does each consumer accept what each server presents?
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from kntls.pki.certificate import Certificate
 from kntls.pki.chain import verify
 from kntls.pki.create import KeyPair, new_ca
 from kntls.trust.consumers import consumers, effective_trust
-from tests.world import AT, ENABLED, ISSUER, World
+from tests.world import AT, ENABLED, ISSUER, World, leaf
 
 
 class Simulation:
@@ -74,14 +75,9 @@ class Simulation:
                 self.world.shows.setdefault(f"{namespace}/{shown.server.name}", old)
 
     def _leaves(self) -> list[KeyPair]:
-        from tests import world
-
-        found = []
-        for signer in self.cas.values():
-            for tenant in ("team-a", "team-b"):
-                for begin in (ENABLED, AT - timedelta(hours=1)):
-                    found.append(world.leaf((user_san(tenant), LEGACY_SAN), signer, begin, 90))
-        return found
+        begins, tenants = (ENABLED, AT - timedelta(hours=1)), ("team-a", "team-b")
+        combinations = itertools.product(self.cas.values(), tenants, begins)
+        return [leaf((user_san(space), LEGACY_SAN), signer, begin, 90) for signer, space, begin in combinations]
 
     def _issuer(self, change: Change) -> None:
         self.world.switch(change.body["spec"]["ca"]["secretName"])
