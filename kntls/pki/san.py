@@ -47,6 +47,8 @@ class SanSet:
         if (address := _address(bare)) is not None:
             return any(_address(ip) == address for ip in self.ips)
         wanted = host.lower()
+        if wanted in self.dns and wanted != ".":
+            return True
         return any(_dns_matches(pattern.lower(), wanted) for pattern in self.dns)
 
     def __bool__(self) -> bool:
