@@ -60,6 +60,8 @@ class SanSet:
 
 
 def _address(text: str) -> str | None:
+    if ":" not in text and not text[-1:].isdigit():
+        return None  # every address has a colon or ends in a digit; most hosts do neither, and trying is slow
     try:
         address = ip_address(text)
     except ValueError:
