@@ -61,7 +61,7 @@ def _data_with(bundle: TrustBundle | None, key: str, wanted: Iterable[Certificat
     present = set(bundle.certificates) if bundle else set()
     here = [cert for cert in (bundle.certificates if bundle else ()) if bundle and bundle.key_of(cert) == key]
     missing = [cert for cert in wanted if cert not in present]
-    if missing or key not in data or is_strict(data[key]):
+    if missing or not data or (key in data and is_strict(data[key])):
         data[key] = write([*here, *missing])
     return data
 
