@@ -85,7 +85,8 @@ def messages(root: Path) -> dict[str, dict[str, list[str]]]:
         for name, body in MESSAGE.findall(text):
             fields = FIELD.findall(body)
             found[f"{package}.{name}"] = {
-                number: [field, qualified(kind, package) + ("[]" if many else "")] for many, kind, field, number in fields
+                number: [field, qualified(kind, package) + ("[]" if many else "")]
+                for many, kind, field, number in fields
             }
     return found
 

@@ -8,6 +8,7 @@ from kntls.lab.objects import Object
 from kntls.lab.resources import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
+    CRDS,
     NAMESPACES,
     SERVICES,
     Resource,
@@ -111,9 +112,40 @@ _API_SERVICE: Object = {
 }
 
 
+VERSIONS = {"cert-manager": "v1.21.2", "trust-manager": "v0.25.0", "knative": "1.23.0", "operator": "1.23.0"}
+"""Component → the version its definitions are labelled with."""
+
+
+def definition(resource: Resource, columns: list[dict[str, Any]]) -> Object:
+    """The CustomResourceDefinition of a custom resource; its schema is the one the store checks by anyway."""
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    version: Object = {"name": resource.version, "served": True, "storage": True, "schema": schema}
+    version |= {"subresources": {name: {} for name in resource.subresources}, "additionalPrinterColumns": columns}
+    names = {
+        "plural": resource.plural,
+        "singular": resource.singular,
+        "kind": resource.kind,
+        "listKind": f"{resource.kind}List",
+        "shortNames": list(resource.short_names),
+        "categories": list(resource.categories),
+    }
+    labels = {
+        "app.kubernetes.io/name": "knative-serving" if resource.part_of == "knative" else resource.part_of,
+        "app.kubernetes.io/version": VERSIONS.get(resource.part_of, ""),
+    }
+    scope = "Namespaced" if resource.namespaced else "Cluster"
+    return {
+        "metadata": {"name": resource.key, "labels": labels},
+        "spec": {"group": resource.group, "scope": scope, "names": names, "versions": [version]},
+    }
+
+
 def bootstrap(store: Store) -> None:
     """Create it all."""
     writer = Writer("kube-apiserver")
+    for resource in store.registry:
+        if resource.custom:
+            store.create(CRDS, definition(resource, store.shapes.columns(resource.key)), writer)
     objects: list[tuple[Resource, Object]] = [(NAMESPACES, {"metadata": {"name": name}}) for name in NAMESPACE_NAMES]
     objects += [(CLUSTER_ROLES, role) for role in CLUSTER_ROLE_OBJECTS]
     objects += [(CLUSTER_ROLE_BINDINGS, binding) for binding in BINDING_OBJECTS]

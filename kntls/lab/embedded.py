@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 from kntls.lab.api.api import Api
 from kntls.lab.api.pods import Runtime
@@ -73,6 +73,18 @@ class Lab:
         self._temporary = None if directory else tempfile.TemporaryDirectory(prefix="kntls-lab-")
         self.directory = directory or Path(self._temporary.name if self._temporary else ".")
         self.parts = [make(self) for make in parts]
+
+    @classmethod
+    def whole(cls, layout: str = "upstream", *, speed: float = 60.0, port: int = 0, **rest: Any) -> Lab:
+        """A lab with cert-manager, Knative and real TLS endpoints; `speed` is how much faster its waits are.
+
+        Raises:
+            Unreachable: the port is in use.
+            UsageError: no such layout.
+        """
+        from kntls.lab.world import part
+
+        return cls(port=port, parts=[part(layout, speed)], **rest)
 
     @property
     def url(self) -> str:

@@ -148,6 +148,11 @@ def running() -> State:
     return state
 
 
+def kubeconfig_path() -> Path:
+    """The kubeconfig of the lab that runs; raises as `running` does."""
+    return running().kubeconfig
+
+
 def up(settings: Settings) -> State:
     """Start a lab in the background and wait until it serves.
 
