@@ -152,7 +152,8 @@ class Shapes:
     ) -> None:
         """Take the schema and the columns of a CustomResourceDefinition."""
         self._columns[resource] = columns
-        properties = {**schema.get("properties", {}), "metadata": {"$ref": f"{_REF}{META}"}}
+        identity = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"$ref": f"{_REF}{META}"}}
+        properties = {**schema.get("properties", {}), **identity}
         name = f"{api_version.replace('/', '.')}.{kind}"
         self.definitions[name] = {**schema, "properties": properties}
         self._kinds[f"{api_version} {kind}"] = name

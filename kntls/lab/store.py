@@ -18,10 +18,14 @@ from typing import Any
 from kntls.lab import defaults, fieldsets, ownership, patches, validation
 from kntls.lab.answers import (
     ApiError,
+    Cause,
     already_exists,
     bad_request,
+    broken_precondition,
+    check_name,
     conflict,
     forbidden,
+    invalid,
     no_such_path,
     not_found,
     unsupported_media,
@@ -223,7 +227,12 @@ class Store:
         """Change an object by a `merge`, `json` or `strategic` patch. Raises `ApiError` 404, 409, 415, 422."""
         with self.lock:
             live = self.peek(resource, namespace, name)
-            return self._replace(resource, live, self._patched(resource, live, patch, kind), subresource, writer, True)
+            patched = self._patched(resource, live, patch, kind)
+            check_name(patched, name)
+            try:
+                return self._replace(resource, live, patched, subresource, writer, True)
+            except ApiError as error:
+                raise _unfitting(resource, name, error) from error
 
     def apply(
         self,
@@ -244,8 +253,12 @@ class Store:
             if live is None:
                 if subresource:
                     raise not_found(resource, name)
+                check_name(config, name)
                 return self._apply_new(resource, stated, manager, writer), True
-            merged, shares = ownership.apply(live, stated, self.shape(resource), manager, force=force, now=self.now())
+            shape, now = self.shape(resource), self.now()
+            merged, shares = ownership.apply(live, stated, shape, manager, force=force, now=now)
+            if name_of(config) or ownership.owns_metadata(live, manager):
+                check_name(config, name)
             return self._replace(resource, live, merged, subresource, writer, True, shares), False
 
     def delete(
@@ -302,12 +315,15 @@ class Store:
     def _admit(
         self, verb: str, resource: Resource, new: Object, old: Object | None, writer: Writer, subresource: str = ""
     ) -> None:
-        """Default, run the hooks, validate."""
+        """Default, validate, run the hooks, and validate what they made of it."""
+        _drop_empty(new["metadata"])
         defaults.fill(resource, new, old, self.shape(resource))
+        validation.check(resource, new, old, self.shape(resource))
         admission = Admission(verb, resource, new, old, writer, subresource)
         for hook in self.hooks:
             hook(admission)
-        validation.check(resource, new, old, self.shape(resource))
+        if self.hooks:
+            validation.check(resource, new, old, self.shape(resource))
 
     def _change(self, resource: Resource, old: Object | None, new: Object) -> fieldsets.Comparison:
         shape = self.shape(resource)
@@ -317,6 +333,7 @@ class Store:
     def _commit_new(
         self, resource: Resource, key: Key, new: Object, shares: ownership.Shares, writer: Writer
     ) -> Object:
+        defaults.assign(resource, new, None)
         if shares:
             new["metadata"]["managedFields"] = ownership.write(shares)
         if not writer.dry_run:
@@ -337,6 +354,7 @@ class Store:
         """The common end of update, patch and apply; `shares` is given by an apply."""
         _check_version(resource, live, new, patched)
         new = _kept_identity(resource, live, new, subresource)
+        defaults.assign(resource, new, live)
         self._admit("update", resource, new, live, writer, subresource)
         _count_generation(resource, live, new)
         if shares is None:
@@ -481,7 +499,9 @@ class Store:
 
     def _drop_owner(self, resource: Resource, obj: Object, uid: str) -> None:
         new = clone(obj)
-        new["metadata"]["ownerReferences"] = [ref for ref in meta(obj)["ownerReferences"] if ref["uid"] != uid]
+        kept = [reference for reference in meta(obj)["ownerReferences"] if reference["uid"] != uid]
+        new["metadata"].pop("ownerReferences")
+        new["metadata"] |= {"ownerReferences": kept} if kept else {}
         self._commit("MODIFIED", resource, (namespace_of(obj), name_of(obj)), new, obj)
 
     def _resource(self, key: str) -> Resource | None:
@@ -523,6 +543,20 @@ class Store:
             self._remove(NAMESPACES, ("", name), found)
 
 
+def _drop_empty(metadata: dict[str, Any]) -> None:
+    """Empty maps and lists in `metadata` are never stored."""
+    for name in ("labels", "annotations", "finalizers", "ownerReferences"):
+        if name in metadata and not metadata[name]:
+            del metadata[name]
+
+
+def _unfitting(resource: Resource, name: str, error: ApiError) -> ApiError:
+    """A patch whose result does not decode is invalid; a body that does not, or a webhook's no, a bad request."""
+    if error.code != 400 or resource.custom or error.message.startswith("admission webhook "):
+        return error
+    return invalid(resource, name, [Cause("FieldValueInvalid", f"Invalid value: {error.message}", "patch")])
+
+
 def _suffix() -> str:
     """Five characters as the API server draws them for generateName: no vowels, no look-alikes."""
     return "".join(secrets.choice("bcdfghjklmnpqrstvwxz2456789") for _ in range(5))
@@ -535,27 +569,23 @@ def _owners(obj: Object | None) -> set[str]:
 def _terminating(resource: Resource, name: str, namespace: str) -> ApiError:
     why = f"unable to create new content in namespace {namespace} because it is being terminated"
     error = forbidden(resource, name, f'{resource} "{name}" is forbidden: {why}')
-    error.details["causes"] = [
+    causes = [
         {
             "reason": "NamespaceTerminating",
             "message": f"namespace {namespace} is being terminated",
             "field": "metadata.namespace",
         }
     ]
+    error.details = {**(error.details or {}), "causes": causes}
     return error
 
 
 def _check_preconditions(resource: Resource, live: Object, removal: Removal) -> None:
     uid, version = meta(live)["uid"], meta(live)["resourceVersion"]
     if removal.uid is not None and removal.uid != uid:
-        why = f"Precondition failed: UID in precondition: {removal.uid}, UID in object meta: {uid}"
-        raise conflict(resource, name_of(live), why)
+        raise broken_precondition(resource, name_of(live), "UID", removal.uid, uid)
     if removal.resource_version is not None and removal.resource_version != version:
-        why = (
-            f"Precondition failed: ResourceVersion in precondition: {removal.resource_version}, "
-            f"ResourceVersion in object meta: {version}"
-        )
-        raise conflict(resource, name_of(live), why)
+        raise broken_precondition(resource, name_of(live), "ResourceVersion", removal.resource_version, version)
 
 
 def _check_version(resource: Resource, live: Object, new: Object, patched: bool) -> None:
@@ -567,8 +597,12 @@ def _check_version(resource: Resource, live: Object, new: Object, patched: bool)
         raise validation.version_required(resource, name_of(live))
     uid = meta(new).get("uid")
     if uid and uid != meta(live)["uid"]:
+        group = f"{resource.group}/" if resource.custom else ""
+        path = "/".join(filter(None, (namespace_of(live), name_of(live))))
         why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {meta(live)['uid']}"
-        raise conflict(resource, name_of(live), why)
+        key = f"Key: /registry/{group}{resource.plural}/{path}"
+        storage = f"StorageError: invalid object, Code: 4, {key}, ResourceVersion: 0, AdditionalErrorMsg: {why}"
+        raise conflict(resource, name_of(live), storage)
 
 
 _SERVER_OWNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
