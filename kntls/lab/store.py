@@ -278,6 +278,8 @@ class Store:
                 return clone(live), True
             if resource.key == NAMESPACES.key:
                 return self._delete_namespace(live)
+            if resource.key == CRDS.key:
+                self._delete_all_of(live)
             return self._delete(resource, live, removal)
 
     # ---- how a write becomes one
@@ -506,6 +508,14 @@ class Store:
 
     def _resource(self, key: str) -> Resource | None:
         return next((resource for resource in self.registry if resource.key == key), None)
+
+    def _delete_all_of(self, crd: Object) -> None:
+        """Delete the objects of a type whose definition goes."""
+        spec = crd["spec"]
+        resource = self._resource(f"{spec['names']['plural']}.{spec['group']}")
+        if resource is not None:
+            for obj in self.list(resource)[0]:
+                self._delete(resource, obj, PLAIN)
 
     # ---- namespaces
 
