@@ -7,10 +7,9 @@ All methods are safe to call from any thread; objects go in and come out as copi
 
 from __future__ import annotations
 
-import secrets
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,15 +17,9 @@ from typing import Any
 from kntls.lab import defaults, fieldsets, ownership, patches, validation
 from kntls.lab.answers import (
     ApiError,
-    Cause,
     already_exists,
     bad_request,
-    broken_precondition,
     check_name,
-    conflict,
-    forbidden,
-    invalid,
-    no_such_path,
     not_found,
     unsupported_media,
 )
@@ -36,6 +29,20 @@ from kntls.lab.ownership import Manager
 from kntls.lab.resources import CONFIG_MAPS, CRDS, NAMESPACES, PODS, SERVICE_ACCOUNTS, Registry, Resource
 from kntls.lab.selectors import Predicate
 from kntls.lab.shapes import Shape, Shapes
+from kntls.lab.writing import (
+    PLAIN,
+    Removal,
+    check_preconditions,
+    check_version,
+    count_generation,
+    drop_empty,
+    kept_identity,
+    owners,
+    same,
+    suffix,
+    terminating,
+    unfitting,
+)
 
 Key = tuple[str, str]
 """Namespace (empty for cluster-scoped objects) and name."""
@@ -73,21 +80,6 @@ class Admission:
 
 Hook = Callable[[Admission], None]
 """Looks at a write before it is stored; may change the object, or raise `ApiError` to refuse it."""
-
-
-@dataclass(frozen=True)
-class Removal:
-    """What a delete request asks for beside the name."""
-
-    uid: str | None = None
-    resource_version: str | None = None
-    propagation: str = "Background"
-    """`Background`, `Foreground` or `Orphan`."""
-    grace_seconds: int | None = None
-
-
-PLAIN = Removal()
-"""A delete without options."""
 
 
 class Store:
@@ -232,7 +224,7 @@ class Store:
             try:
                 return self._replace(resource, live, patched, subresource, writer, True)
             except ApiError as error:
-                raise _unfitting(resource, name, error) from error
+                raise unfitting(resource, name, error) from error
 
     def apply(
         self,
@@ -270,7 +262,7 @@ class Store:
         """
         with self.lock:
             live = self.peek(resource, namespace, name)
-            _check_preconditions(resource, live, removal)
+            check_preconditions(resource, live, removal)
             admission = Admission("delete", resource, live, live, writer)
             for hook in self.hooks:
                 hook(admission)
@@ -289,7 +281,7 @@ class Store:
         new: Object = clone({"apiVersion": resource.api_version, "kind": resource.kind, **obj})
         metadata = new["metadata"] = dict(new.get("metadata") or {})
         if not metadata.get("name") and metadata.get("generateName"):
-            metadata["name"] = metadata["generateName"] + _suffix()
+            metadata["name"] = metadata["generateName"] + suffix()
         self._check_namespace(resource, metadata)
         for name in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"):
             metadata.pop(name, None)
@@ -312,13 +304,13 @@ class Store:
         if found is None:
             raise not_found(NAMESPACES, namespace)
         if meta(found).get("deletionTimestamp"):
-            raise _terminating(resource, str(metadata.get("name", "")), namespace)
+            raise terminating(resource, str(metadata.get("name", "")), namespace)
 
     def _admit(
         self, verb: str, resource: Resource, new: Object, old: Object | None, writer: Writer, subresource: str = ""
     ) -> None:
         """Default, validate, run the hooks, and validate what they made of it."""
-        _drop_empty(new["metadata"])
+        drop_empty(new["metadata"])
         defaults.fill(resource, new, old, self.shape(resource))
         validation.check(resource, new, old, self.shape(resource))
         admission = Admission(verb, resource, new, old, writer, subresource)
@@ -354,11 +346,11 @@ class Store:
         shares: ownership.Shares | None = None,
     ) -> Object:
         """The common end of update, patch and apply; `shares` is given by an apply."""
-        _check_version(resource, live, new, patched)
-        new = _kept_identity(resource, live, new, subresource)
+        check_version(resource, live, new, patched)
+        new = kept_identity(resource, live, new, subresource)
         defaults.assign(resource, new, live)
         self._admit("update", resource, new, live, writer, subresource)
-        _count_generation(resource, live, new)
+        count_generation(resource, live, new)
         if shares is None:
             manager = Manager(writer.manager, "Update", resource.api_version, subresource)
             change = self._change(resource, live, new)
@@ -366,7 +358,7 @@ class Store:
         new["metadata"].pop("managedFields", None)
         if shares:
             new["metadata"]["managedFields"] = ownership.write(shares)
-        if _same(live, new):
+        if same(live, new):
             return clone(live)  # type: ignore[no-any-return]
         if writer.dry_run:
             return clone(new)  # type: ignore[no-any-return]
@@ -432,9 +424,9 @@ class Store:
 
     def _index(self, resource: Resource, key: Key, old: Object | None, new: Object | None) -> None:
         """Keep track of who depends on whom."""
-        for uid in _owners(old) - _owners(new):
+        for uid in owners(old) - owners(new):
             self._dependents.get(uid, set()).discard((resource.key, key))
-        for uid in _owners(new) - _owners(old):
+        for uid in owners(new) - owners(old):
             self._dependents.setdefault(uid, set()).add((resource.key, key))
 
     def _remove(self, resource: Resource, key: Key, last: Object) -> None:
@@ -484,7 +476,7 @@ class Store:
             resource = self._resource(resource_key)
             if obj is None or resource is None:
                 continue
-            others = _owners(obj) - {uid}
+            others = owners(obj) - {uid}
             if others and any(self._alive(other) for other in others):
                 self._drop_owner(resource, obj, uid)
             else:
@@ -553,103 +545,4 @@ class Store:
             self._remove(NAMESPACES, ("", name), found)
 
 
-def _drop_empty(metadata: dict[str, Any]) -> None:
-    """Empty maps and lists in `metadata` are never stored."""
-    for name in ("labels", "annotations", "finalizers", "ownerReferences"):
-        if name in metadata and not metadata[name]:
-            del metadata[name]
-
-
-def _unfitting(resource: Resource, name: str, error: ApiError) -> ApiError:
-    """A patch whose result does not decode is invalid; a body that does not, or a webhook's no, a bad request."""
-    if error.code != 400 or resource.custom or error.message.startswith("admission webhook "):
-        return error
-    return invalid(resource, name, [Cause("FieldValueInvalid", f"Invalid value: {error.message}", "patch")])
-
-
-def _suffix() -> str:
-    """Five characters as the API server draws them for generateName: no vowels, no look-alikes."""
-    return "".join(secrets.choice("bcdfghjklmnpqrstvwxz2456789") for _ in range(5))
-
-
-def _owners(obj: Object | None) -> set[str]:
-    return {reference["uid"] for reference in meta(obj or {}).get("ownerReferences") or ()}
-
-
-def _terminating(resource: Resource, name: str, namespace: str) -> ApiError:
-    why = f"unable to create new content in namespace {namespace} because it is being terminated"
-    error = forbidden(resource, name, f'{resource} "{name}" is forbidden: {why}')
-    causes = [
-        {
-            "reason": "NamespaceTerminating",
-            "message": f"namespace {namespace} is being terminated",
-            "field": "metadata.namespace",
-        }
-    ]
-    error.details = {**(error.details or {}), "causes": causes}
-    return error
-
-
-def _check_preconditions(resource: Resource, live: Object, removal: Removal) -> None:
-    uid, version = meta(live)["uid"], meta(live)["resourceVersion"]
-    if removal.uid is not None and removal.uid != uid:
-        raise broken_precondition(resource, name_of(live), "UID", removal.uid, uid)
-    if removal.resource_version is not None and removal.resource_version != version:
-        raise broken_precondition(resource, name_of(live), "ResourceVersion", removal.resource_version, version)
-
-
-def _check_version(resource: Resource, live: Object, new: Object, patched: bool) -> None:
-    """The writer must have read what is stored; custom resources are never replaced unread."""
-    stated = meta(new).get("resourceVersion")
-    if stated and str(stated) != meta(live)["resourceVersion"]:
-        raise conflict(resource, name_of(live))
-    if not stated and resource.custom and not patched:
-        raise validation.version_required(resource, name_of(live))
-    uid = meta(new).get("uid")
-    if uid and uid != meta(live)["uid"]:
-        group = f"{resource.group}/" if resource.custom else ""
-        path = "/".join(filter(None, (namespace_of(live), name_of(live))))
-        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {meta(live)['uid']}"
-        key = f"Key: /registry/{group}{resource.plural}/{path}"
-        storage = f"StorageError: invalid object, Code: 4, {key}, ResourceVersion: 0, AdditionalErrorMsg: {why}"
-        raise conflict(resource, name_of(live), storage)
-
-
-_SERVER_OWNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
-
-
-def _kept_identity(resource: Resource, live: Object, new: Object, subresource: str) -> Object:
-    """The new object with what a writer cannot change taken from the live one."""
-    if subresource and subresource not in resource.subresources:
-        raise no_such_path()
-    if subresource == "status":
-        status = {"status": new["status"]} if "status" in new else {}
-        return clone({**{key: value for key, value in live.items() if key != "status"}, **status})  # type: ignore[no-any-return]
-    metadata = {key: value for key, value in (new.get("metadata") or {}).items() if key not in _SERVER_OWNED}
-    metadata |= {key: meta(live)[key] for key in _SERVER_OWNED if key in meta(live)}
-    metadata["resourceVersion"] = meta(live)["resourceVersion"]
-    kept = {**new, "apiVersion": live["apiVersion"], "kind": live["kind"], "metadata": metadata}
-    if "status" in resource.subresources:
-        kept.pop("status", None)
-        kept |= {"status": live["status"]} if "status" in live else {}
-    return clone(kept)  # type: ignore[no-any-return]
-
-
-def _count_generation(resource: Resource, live: Object, new: Object) -> None:
-    if not resource.counts_generations:
-        return
-    ignored = ("metadata", "status")
-    before = {key: value for key, value in live.items() if key not in ignored}
-    after = {key: value for key, value in new.items() if key not in ignored}
-    new["metadata"]["generation"] = meta(live).get("generation", 1) + (before != after)
-
-
-def _same(live: Object, new: Object) -> bool:
-    """Whether nothing but the time of an unchanged field manager would differ."""
-
-    def comparable(obj: Object) -> Iterable[Any]:
-        managers = [{**entry, "time": ""} for entry in meta(obj).get("managedFields") or ()]
-        metadata = {key: value for key, value in meta(obj).items() if key != "managedFields"}
-        return [{**obj, "metadata": metadata}, managers]
-
-    return comparable(live) == comparable(new)
+__all__ = ["LAB", "PLAIN", "Admission", "Hook", "Key", "Removal", "Store", "Writer"]
