@@ -25,8 +25,8 @@ def test_a_comment_at_the_end_is_dropped_by_kourier_alone():
     seen = trust(world)
     extra = ca("extra").certificate
     assert extra in seen["activator"].anchors
-    assert extra not in seen["net-kourier-controller"].anchors
-    assert "text after the last certificate" in seen["net-kourier-controller"].dropped[0][1]
+    assert extra not in seen["Envoy"].anchors
+    assert "text after the last certificate" in seen["Envoy"].dropped[0][1]
 
 
 def test_the_value_of_the_label_is_irrelevant_its_presence_counts():
@@ -40,7 +40,7 @@ def test_a_ca_crt_that_is_not_pem_crashes_the_activator_only():
     world.get(k.SECRET, "routing-serving-certs", world.serving)["data"]["ca.crt"] = "nonsense"
     seen = trust(world)
     assert seen["activator"].crashes
-    assert not seen["net-kourier-controller"].crashes
+    assert not seen["Envoy"].crashes
 
 
 def test_on_openshift_each_consumer_reads_its_own_namespace():
@@ -48,7 +48,7 @@ def test_on_openshift_each_consumer_reads_its_own_namespace():
     world.bundle(ca("extra"), name="extra", namespace="knative-serving-ingress")
     seen = trust(world)
     assert ca("extra").certificate not in seen["activator"].anchors
-    assert ca("extra").certificate in seen["net-kourier-controller"].anchors
+    assert ca("extra").certificate in seen["Envoy"].anchors
 
 
 def test_a_bundle_in_the_gateways_namespace_is_read_by_nobody():
