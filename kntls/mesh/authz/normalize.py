@@ -13,13 +13,18 @@ from kntls.mesh.authz.model import Normalization
 _PLAIN = re.compile(r"(?:/(?!/)(?![.%])[A-Za-z0-9\-._~!$&'()*+,;:@=]*)+")
 _ENCODED_SLASH = re.compile(r"%(2[fF]|5[cC])")
 _ESCAPE = re.compile(r"%([0-9a-fA-F]{2})")
+_DOT_PARAMETERS = re.compile(r"(?<=/)(\.\.?);[^/]*")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-_KEPT = _UNRESERVED | frozenset("!$&'()*+,;:@=/%[]^|")
+_KEPT = _UNRESERVED | frozenset("!$&'()*+,;:@=/%[]")
 
 
 def normalize(path: str, mode: Normalization) -> str | None:
     """The path (with its query) after normalization, or None where Envoy answers 400."""
-    if mode is Normalization.NONE or _PLAIN.fullmatch(path):
+    if _PLAIN.fullmatch(path):
+        return path
+    if "#" in path or not path.startswith("/"):
+        return None
+    if mode is Normalization.NONE:
         return path
     path, mark, query = path.partition("?")
     if mode is Normalization.DECODE_AND_MERGE_SLASHES:
@@ -28,7 +33,7 @@ def normalize(path: str, mode: Normalization) -> str | None:
     if canonical is None:
         return None
     if mode in (Normalization.MERGE_SLASHES, Normalization.DECODE_AND_MERGE_SLASHES):
-        canonical = re.sub("/{2,}", "/", canonical)
+        canonical = _merged(canonical)
     return canonical + mark + query
 
 
@@ -36,14 +41,45 @@ def _canonical(path: str) -> str | None:
     """RFC 3986: unreserved characters decoded, the rest escaped, dot segments removed, `\\` read as `/`."""
     if "%00" in path:
         return None
-    decoded = _ESCAPE.sub(_decode, path.replace("\\", "/"))
-    escaped = "".join(char if char in _KEPT else f"%{ord(char):02X}" for char in decoded)
-    return _without_dots(escaped)
+    path = _DOT_PARAMETERS.sub(r"\1", path)  # `/..;x/` is a dot segment too
+    return _without_dots("".join(_decoded(path.replace("\\", "/"))))
 
 
-def _decode(found: re.Match[str]) -> str:
-    char = chr(int(found[1], 16))
-    return char if char in _UNRESERVED else found[0]
+def _decoded(path: str) -> list[str]:
+    """The characters of the path; a `%` that only decoding would complete to an escape becomes `%25`."""
+    out: list[str] = []
+    position = 0
+    while position < len(path):
+        char, escape = path[position], _ESCAPE.match(path, position)
+        if escape is None:
+            out += char if char in _KEPT else f"%{ord(char):02X}"
+            position += 1
+            continue
+        position += 3
+        plain = chr(int(escape[1], 16))
+        if plain not in _UNRESERVED:
+            out += escape[0]
+            continue
+        out.append(plain)
+        _protect(out, path[position : position + 1])
+    return out
+
+
+def _protect(out: list[str], following: str) -> None:
+    """Escape the `%` that the character just decoded, with the one before or after it, would make an escape."""
+    for start, text in ((-3, "".join(out[-3:])), (-2, "".join(out[-2:]) + following)):
+        if len(out) >= -start and _ESCAPE.fullmatch(text):
+            out[start:start] = ["%", "2", "5"]
+            del out[start]
+            return
+
+
+def _merged(path: str) -> str:
+    """Slashes merged as `PathUtil::mergeSlashes` does it; a path of nothing but slashes keeps two."""
+    if "//" not in path:
+        return path
+    inner = "/".join(segment for segment in path.split("/") if segment)
+    return f"/{inner}/" if path.endswith("/") else f"/{inner}"
 
 
 def _without_dots(path: str) -> str:
