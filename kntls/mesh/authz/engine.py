@@ -44,10 +44,12 @@ class Cause(StrEnum):
     PLAINTEXT = "plaintext is refused: the port is STRICT"
     FOREIGN = "the client's trust domain is not trusted"
     BAD_PATH = "the path cannot be normalized"
+    NO_SIDECAR = "the workload has no sidecar: nothing is enforced"
+    NO_TLS = "client and server do not agree on TLS"
 
 
-_REFUSED = frozenset({Cause.PLAINTEXT, Cause.FOREIGN})
-_PASSED = frozenset({Cause.NO_POLICY, Cause.ALLOW_RULE})
+_REFUSED = frozenset({Cause.PLAINTEXT, Cause.FOREIGN, Cause.NO_TLS})
+_PASSED = frozenset({Cause.NO_POLICY, Cause.ALLOW_RULE, Cause.NO_SIDECAR})
 
 
 @dataclass(frozen=True)

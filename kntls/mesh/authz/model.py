@@ -128,6 +128,8 @@ class JwtRule:
     """Claims split on spaces, besides `permission` and `scope`."""
     header: str = "authorization"
     prefix: str = "Bearer "
+    forward: bool = False
+    """Whether the token goes on to the workload; otherwise this proxy takes it away."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,32 @@ class Request:
     sni: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """Envoy's dynamic metadata: filter name → struct. A verified token stands here."""
+
+
+class ClientTls(StrEnum):
+    """The `tls.mode` of a DestinationRule."""
+
+    DISABLE = "DISABLE"
+    SIMPLE = "SIMPLE"
+    MUTUAL = "MUTUAL"
+    ISTIO_MUTUAL = "ISTIO_MUTUAL"
+
+
+@dataclass(frozen=True)
+class DestinationRule:
+    """`networking.istio.io/DestinationRule`, as far as it decides how a client connects."""
+
+    namespace: str
+    name: str
+    host: str
+    """Fully qualified, or a wildcard."""
+    tls: ClientTls | None = None
+    ports: Mapping[int, ClientTls] = field(default_factory=dict)
+    """Service port → mode."""
+    location: str = ""
+
+    def __str__(self) -> str:
+        return f"DestinationRule {self.namespace}/{self.name}"
 
 
 @dataclass(frozen=True)

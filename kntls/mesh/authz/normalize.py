@@ -1,7 +1,7 @@
 """Paths as Envoy's connection manager rewrites them before any policy sees them.
 
-Source: istio `pilot/pkg/networking/core/listener_builder.go` (mode → settings); envoy `source/common/http/path_utility.cc` and
-`source/common/http/conn_manager_utility.cc`: unescape slashes, then RFC 3986, then merge slashes.
+Source: istio `pilot/pkg/networking/core/listener_builder.go` (mode → settings); envoy `source/common/http/`
+`path_utility.cc` and `conn_manager_utility.cc`: unescape slashes, then RFC 3986, then merge slashes.
 """
 
 from __future__ import annotations

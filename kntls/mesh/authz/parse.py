@@ -9,6 +9,8 @@ from kntls.mesh.authz.matchers import BY_FIELD
 from kntls.mesh.authz.model import (
     Action,
     AuthorizationPolicy,
+    ClientTls,
+    DestinationRule,
     JwtRule,
     MtlsMode,
     PeerAuthentication,
@@ -116,4 +118,24 @@ def _jwt_rule(rule: Mapping[str, Any]) -> JwtRule:
         _strings(rule.get("spaceDelimitedClaims")),
         str(headers[0].get("name") or "").lower(),
         str(headers[0].get("prefix") or ""),
+        bool(rule.get("forwardOriginalToken")),
     )
+
+
+def destination_rule(found: Resource, cluster_domain: str = "cluster.local") -> DestinationRule:
+    """The typed form of a DestinationRule; a short host is one of its own namespace."""
+    host = str(found.spec.get("host") or "")
+    if host and "." not in host:
+        host = f"{host}.{found.namespace}.svc.{cluster_domain}"
+    policy = found.spec.get("trafficPolicy") or {}
+    ports = {
+        int(entry["port"]["number"]): ClientTls(entry["tls"]["mode"])
+        for entry in policy.get("portLevelSettings") or ()
+        if (entry.get("port") or {}).get("number") and (entry.get("tls") or {}).get("mode")
+    }
+    return DestinationRule(found.namespace, found.name, host, _client_tls(policy), ports, found.location)
+
+
+def _client_tls(policy: Mapping[str, Any]) -> ClientTls | None:
+    mode = (policy.get("tls") or {}).get("mode")
+    return ClientTls(mode) if mode else None

@@ -111,8 +111,7 @@ def _chains(site: Site, backend: Backend) -> list[dict[str, Any]]:
 
 def _mutual_tls(site: Site, backend: Backend) -> dict[str, Any]:
     trusted = [
-        {"san_type": "URI", "matcher": {"prefix": f"spiffe://{domain}/"}}
-        for domain in site.engine.mesh.trust_domains
+        {"san_type": "URI", "matcher": {"prefix": f"spiffe://{domain}/"}} for domain in site.engine.mesh.trust_domains
     ]
     pair = {"certificate_chain": {"filename": backend.certificate}, "private_key": {"filename": backend.key}}
     context = {
@@ -177,7 +176,7 @@ def _is_custom(found: dict[str, Any]) -> bool:
 
 
 def jwt_filter(rules: Sequence[JwtRule], jwks: str) -> dict[str, Any]:
-    """The token filter (istio `policy_applier.go`): invalid tokens fail, missing ones pass; every issuer's key is ours."""
+    """The token filter (istio `policy_applier.go`): a bad token fails, a missing one passes; every key is ours."""
     ordered = sorted(rules, key=lambda rule: rule.issuer)
     names = [f"origins-{index}" for index in range(len(ordered))]
     providers = {name: _provider(rule, jwks) for name, rule in zip(names, ordered, strict=True)}

@@ -93,9 +93,7 @@ class Envoy:
 
     def _listeners(self) -> Mapping[str, int]:
         statuses = json.loads(self._ask("/listeners?format=json"))["listener_statuses"]
-        return {
-            status["name"]: int(status["local_address"]["socket_address"]["port_value"]) for status in statuses
-        }
+        return {status["name"]: int(status["local_address"]["socket_address"]["port_value"]) for status in statuses}
 
     def _last_words(self) -> str:
         lines = [
