@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,10 +14,14 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
+from cryptography.utils import CryptographyDeprecationWarning
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID, PublicKeyAlgorithmOID
 
 from kntls.errors import InputError
 from kntls.pki.san import SanSet
+
+warnings.filterwarnings("ignore", "Parsed a serial number", CryptographyDeprecationWarning)
+# Go reads a serial number of zero, so it is no matter for whoever runs kntls; negative ones are refused below.
 
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 """The key types cert-manager issues and Go and BoringSSL verify."""
@@ -43,6 +48,8 @@ _CURVES = {"secp224r1": "P-224", "secp256r1": "P-256", "secp384r1": "P-384", "se
 _HASHES = {"md5": "MD5", "sha1": "SHA-1", "sha224": "SHA-224", "sha256": "SHA-256", "sha384": "SHA-384"} | {
     "sha512": "SHA-512"
 }
+_ALGORITHM_WITHIN = 64
+"""Version and serial number stand before the signature algorithm, and are no longer than this."""
 SHORT = 16
 """Hexadecimal digits of a fingerprint that people read."""
 
@@ -118,7 +125,7 @@ class Certificate:
         """The public key, or None for a type neither Go nor BoringSSL verifies with."""
         try:
             key = self.parsed.public_key()
-        except (ValueError, UnsupportedAlgorithm):
+        except UnsupportedAlgorithm:
             return None
         return key if isinstance(key, PublicKey) else None
 
@@ -127,7 +134,7 @@ class Certificate:
         """SHA-256 of the SubjectPublicKeyInfo's DER, lower-case hexadecimal; empty for a key that cannot be read."""
         try:
             key = self.parsed.public_key()
-        except (ValueError, UnsupportedAlgorithm):
+        except UnsupportedAlgorithm:
             return ""
         return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
@@ -287,9 +294,26 @@ def _parse(der: bytes) -> Certificate:
     try:
         parsed = x509.load_der_x509_certificate(der)
         extensions = {extension.oid: extension for extension in parsed.extensions}
-        negative = parsed.serial_number < 0
+        certificate = Certificate(der, parsed, extensions)
+        flaw = _flaw(certificate)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion) as error:
         raise InputError(f"not a certificate: {error}") from None
-    if negative:
-        raise InputError("not a certificate: its serial number is negative")
-    return Certificate(der, parsed, extensions)
+    if flaw:
+        raise InputError(f"not a certificate: {flaw}")
+    return certificate
+
+
+def _flaw(certificate: Certificate) -> str:
+    """What Go refuses to parse although it can be read (go: crypto/x509/parser.go); raises ValueError alike."""
+    parsed = certificate.parsed
+    if parsed.serial_number < 0:
+        return "its serial number is negative"
+    signed = parsed.tbs_certificate_bytes
+    after = certificate.der.index(signed) + len(signed)
+    algorithm = certificate.der[after : after + 2 + certificate.der[after + 1]]
+    if algorithm not in signed[:_ALGORITHM_WITHIN]:
+        return "its two signature algorithms differ"
+    if certificate.public_key is None and parsed.public_key_algorithm_oid == PublicKeyAlgorithmOID.EC_PUBLIC_KEY:
+        return "its key is on a curve that clients do not know"
+    _ = certificate.subject_der, certificate.issuer_der, certificate.not_before, certificate.not_after
+    return ""
