@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
 from kntls.cluster.client import Cluster
 from kntls.errors import Forbidden, NotFound
@@ -28,6 +30,17 @@ EVERYTHING: tuple[Kind, ...] = (*ISTIO_KINDS, *WORKLOAD_KINDS, *ENTRANCE_KINDS, 
 """What judgement of a mesh looks at; Secrets are left alone, and reports say so."""
 
 
+def _list(cluster: Cluster, kind: Kind) -> list[dict[str, Any]]:
+    """All objects of a kind, none where it is not installed; Istio before 1.22 (OSSM 2) serves v1beta1 only."""
+    istio = kind.group in ("security.istio.io", "networking.istio.io")
+    for version in (kind.version, "v1beta1") if istio else (kind.version,):
+        try:
+            return cluster.list(replace(kind, version=version))
+        except NotFound:
+            continue
+    return []
+
+
 def read_cluster(cluster: Cluster, kinds: Iterable[Kind] = EVERYTHING) -> tuple[Resources, tuple[Unread, ...]]:
     """Every object of these kinds, and the kinds that may not be listed.
 
@@ -37,9 +50,7 @@ def read_cluster(cluster: Cluster, kinds: Iterable[Kind] = EVERYTHING) -> tuple[
     unread = [Unread("secrets", "never read from a cluster")]
     for kind in kinds:
         try:
-            objects += from_objects(cluster.list(kind)).objects
-        except NotFound:
-            continue
+            objects += from_objects(_list(cluster, kind)).objects
         except Forbidden as error:
             unread.append(Unread(kind.resource, error.what))
     try:

@@ -26,8 +26,8 @@ HEAD = """# Rules of `kntls mesh lint`
     kntls mesh lint -f policies/ --rule MESH-MTLS-004 --fail-on warning
 
 It ends with exit code 1 if an error was found (`--fail-on` moves the bar). Some findings are milder or graver than
-their rule where the input tells more, for example when a Service says that a port is TCP. What is judged from files alone is
-judged by what the files hold: add Services, Deployments (or Pods), Namespaces and the control plane, and more is found.
+their rule where the input tells more, for example when a Service says that a port is TCP. Files are judged by what
+they hold: add Services, Deployments (or Pods), Namespaces and the control plane, and more is found.
 """
 
 
