@@ -82,6 +82,8 @@ def effective_trust(observation: Observation, consumer: Consumer) -> EffectiveTr
     anchors: dict[Certificate, tuple[Source, ...]] = {}
     dropped, crashes = [], []
     for source, text, read in _values(observation, consumer):
+        if not text:
+            continue
         reading = read(text)
         for certificate in reading.accepted:
             anchors[certificate] = (*anchors.get(certificate, ()), source)
