@@ -241,9 +241,9 @@ class CertManager:
         for step in (
             self._issue,
             self._trigger,
+            self._readiness,
             self._next_key,
             self._ask,
-            self._readiness,
             self._prune,
             self._template,
         ):
