@@ -180,6 +180,10 @@ class Lines:
         self._clear()
         print(f"{self.paint('‼', 'yellow')} taken back: {action.sentence}", file=self.stream, flush=True)
 
+    def deferred(self) -> None:
+        """Say why it goes on for a moment."""
+        self._say("interrupted: this part is finished first (a few seconds); once more stops at once")
+
     def _say(self, line: str) -> None:
         self._clear()
         self.stream.write(f"{line}\n")
