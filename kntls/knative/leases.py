@@ -1,4 +1,4 @@
-"""Leases of the reconcilers in Knative's controller: each has its own, and works only while its process holds it.
+"""Leases of reconcilers: each has its own, and works only while a process of its Deployment holds it.
 
 `controller.knative.dev.serving.pkg.reconciler.revision.reconciler.00-of-01` for one bucket; there are as many as
 config-leader-election says (knative.dev/pkg `leaderelection`).
@@ -6,30 +6,57 @@ config-leader-election says (knative.dev/pkg `leaderelection`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from kntls.knative.installation import Installation
 from kntls.knative.names import CONTROLLER
-from kntls.model.kinds import LEASE, POD
-from kntls.model.objects import Object, dig, labels_of, name_of
+from kntls.model.kinds import DEPLOYMENT, LEASE, POD
+from kntls.model.objects import Object, ObjectRef, dig, labels_of, name_of, namespace_of
 from kntls.model.observation import Observation
 
-PREFIX = "controller.knative.dev.serving.pkg.reconciler."
 REVISION = "revision"
 """Writes the Deployments of Revisions, so it rolls the queue-proxies."""
 ROUTE = "route"
 """Writes the KIngresses, so it says which port Envoy dials."""
 CERTIFICATE = "certificate"
 """Makes cert-manager Certificates from KCerts; runs only if a surface was on when the controller started."""
+OPERATOR = "knative-operator"
 OURS = "kntls "
 """How holders begin that are runs of kntls."""
 
 
-def leases_of(observation: Observation, installation: Installation, reconciler: str) -> tuple[Object, ...]:
-    """The Leases of one reconciler, one a bucket."""
-    start = f"{PREFIX}{reconciler}.reconciler."
-    every = observation.all(LEASE, namespace=installation.namespace)
-    return tuple(lease for lease in every if name_of(lease).startswith(start))
+@dataclass(frozen=True)
+class Reconciler:
+    """One reconciler: what it is called, how its Leases begin, and whose pods work with them."""
+
+    name: str
+    prefix: str
+    deployment: ObjectRef
+    label: tuple[str, str]
+    """The label its pods carry."""
+
+
+def of_controller(installation: Installation, name: str) -> Reconciler:
+    """A reconciler in Knative Serving's controller."""
+    prefix = f"controller.knative.dev.serving.pkg.reconciler.{name}.reconciler."
+    return Reconciler(name, prefix, installation.deployment(CONTROLLER), ("app", CONTROLLER))
+
+
+def of_operator(observation: Observation) -> Reconciler | None:
+    """The operator's reconciler of KnativeServing; None where no operator's Deployment is found."""
+    found = next((obj for obj in observation.all(DEPLOYMENT) if name_of(obj) == OPERATOR), None)
+    if found is None:
+        return None
+    prefix = "knative-operator.knative.dev.operator.pkg.reconciler.knativeserving.reconciler."
+    ref = ObjectRef(DEPLOYMENT, OPERATOR, namespace_of(found))
+    return Reconciler("operator", prefix, ref, ("name", OPERATOR))
+
+
+def leases_of(observation: Observation, reconciler: Reconciler) -> tuple[Object, ...]:
+    """Its Leases, one a bucket."""
+    every = observation.all(LEASE, namespace=reconciler.deployment.namespace)
+    return tuple(lease for lease in every if name_of(lease).startswith(reconciler.prefix))
 
 
 def holder_of(lease: Object) -> str:
@@ -37,15 +64,16 @@ def holder_of(lease: Object) -> str:
     return str(dig(lease, "spec", "holderIdentity", default=""))
 
 
-def controller_pods(observation: Observation, installation: Installation) -> Iterator[Object]:
-    """The controller's pods that are not about to end."""
-    for pod in observation.all(POD, namespace=installation.namespace):
-        if labels_of(pod).get("app") == CONTROLLER and not dig(pod, "metadata", "deletionTimestamp"):
-            yield pod
+def pods_of(observation: Observation, reconciler: Reconciler) -> tuple[Object, ...]:
+    """The pods that may work with its Leases; those that are about to end left out."""
+    key, value = reconciler.label
+    every = observation.all(POD, namespace=reconciler.deployment.namespace)
+    found = (pod for pod in every if labels_of(pod).get(key) == value)
+    return tuple(pod for pod in found if not dig(pod, "metadata", "deletionTimestamp"))
 
 
 def is_live(lease: Object, pods: Iterable[Object]) -> bool:
-    """Whether a running controller holds it: it was taken after the oldest of these pods was made.
+    """Whether one of these pods holds it: it was taken after the oldest of them was made.
 
     A process that was killed does not give its Leases back, so a holder alone proves nothing; nor does it if it is us.
     """
@@ -56,8 +84,7 @@ def is_live(lease: Object, pods: Iterable[Object]) -> bool:
     return bool(holder_of(lease) and made) and acquired[:19] >= min(made)[:19]
 
 
-def runs(observation: Observation, installation: Installation, reconciler: str) -> bool:
-    """Whether every bucket of that reconciler is worked on by a running controller."""
-    found = leases_of(observation, installation, reconciler)
-    pods = tuple(controller_pods(observation, installation))
+def runs(observation: Observation, reconciler: Reconciler) -> bool:
+    """Whether every bucket of it is worked on by a running process."""
+    found, pods = leases_of(observation, reconciler), pods_of(observation, reconciler)
     return bool(found) and all(is_live(lease, pods) for lease in found)

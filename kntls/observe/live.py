@@ -36,6 +36,7 @@ PODS = (
     "app=activator",
     "app in (3scale-kourier-gateway,net-kourier-controller)",
     "app.kubernetes.io/name=cert-manager",
+    "name=knative-operator",
 )
 SERVICES = (
     "app.kubernetes.io/part-of=knative-serving",
@@ -44,8 +45,8 @@ SERVICES = (
     "networking.internal.knative.dev/serverlessservice",
 )
 
-RECONCILER_LEASES = "controller.knative.dev."
-"""How the Leases of the reconcilers in Knative's controller begin: one each (knative.dev/pkg `leaderelection`)."""
+RECONCILER_LEASES = ("controller.knative.dev.", "knative-operator.knative.dev.")
+"""How the Leases of the reconcilers in Knative's controller and operator begin (knative.dev/pkg `leaderelection`)."""
 
 Sense = Callable[[Cluster, Observation], Observation]
 """Adds what is no object (handshakes) to an observation."""

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from kntls.engine.ownership import applied_by_us, changed_at, managers_of
 from kntls.knative.installation import Installation
 from kntls.knative.names import CONFIG_CERTMANAGER, CONFIG_NETWORK
-from kntls.model.kinds import CONFIG_MAP, KNATIVE_SERVING, Kind
+from kntls.model.kinds import CONFIG_MAP, KNATIVE_SERVING
 from kntls.model.objects import Object, ObjectRef, dig, is_true
 from kntls.model.observation import Observation
 from kntls.model.plan import Action, Change, Progress, Verb
+from kntls.surfaces.request import Ground
 
 Settings = Mapping[str, str]
 PREFIX = "config-"
@@ -99,7 +100,7 @@ def _in_force(observation: Observation, installation: Installation, config: str,
     return wanted
 
 
-def _operator_done(observation: Observation, installation: Installation) -> dict[str, bool]:
+def operator_done(observation: Observation, installation: Installation) -> dict[str, bool]:
     """The operator has acted on the present generation; Ready alone may be that of the one before."""
     if installation.operator is None:
         return {}
@@ -109,48 +110,49 @@ def _operator_done(observation: Observation, installation: Installation) -> dict
     return {f"{installation.operator} Ready": current and is_true(found)}
 
 
-def reads(installation: Installation) -> frozenset[Kind]:
-    """The kinds a setting is judged by."""
-    return frozenset({CONFIG_MAP, KNATIVE_SERVING} if installation.operator else {CONFIG_MAP})
+def straight(
+    observation: Observation, installation: Installation, config: str, settings: Settings
+) -> tuple[Change, ...]:
+    """The changes that set these keys in the ConfigMaps themselves, whoever owns them."""
+    wanted = []
+    for ref in places(observation, installation, config):
+        data = dig(observation.find(ref) or {}, "data", default={})
+        if any(data.get(key) != value for key, value in settings.items()):
+            wanted.append(Change(Verb.MERGE, ref, {"data": dict(settings)}))
+    return tuple(wanted)
 
 
 def setting(
-    id: str,
-    sentence: str,
-    installation: Installation,
-    config: str,
-    settings: Settings | Callable[[Observation], Settings],
-    *,
-    former: Settings | None = None,
-    undone: Callable[[Observation], Progress] = lambda _: Progress(0, 0),
-    releases: tuple[str, ...] = (),
-    stage: str = "",
-    pace: float = 1.0,
+    ground: Ground, id: str, sentence: str, config: str, settings: Callable[[Observation], Settings], *, stage: str
 ) -> Action:
-    """The action that sets keys of one configuration; with `former`, a temporary one."""
-
-    def wanted(observation: Observation) -> Settings:
-        return settings(observation) if callable(settings) else settings
+    """The action that sets keys of one configuration where it is owned, and where the operator is held also there
+    where it is read."""
+    installation = ground.installation
 
     def done(observation: Observation) -> Progress:
-        asked = _in_force(observation, installation, config, wanted(observation))
-        return Progress.of({**asked, **_operator_done(observation, installation)})
+        asked = _in_force(observation, installation, config, settings(observation))
+        settled = {} if ground.operator_is_held else operator_done(observation, installation)
+        return Progress.of({**asked, **settled})
 
-    def inverse(observation: Observation) -> tuple[Change, ...]:
-        return writing(observation, installation, config, former or {}) if former else ()
+    def changes(observation: Observation) -> tuple[Change, ...]:
+        wanted = settings(observation)
+        direct = straight(observation, installation, config, wanted) if ground.operator_is_held else ()
+        return (*writing(observation, installation, config, wanted), *direct)
 
+    kinds = {CONFIG_MAP, KNATIVE_SERVING} if installation.operator else {CONFIG_MAP}
+    return Action(id, sentence, done, changes, reads=frozenset(kinds), stage=stage)
+
+
+def setting_for_now(ground: Ground, id: str, sentence: str, config: str, settings: Settings, *, stage: str) -> Action:
+    """The action that sets keys in the ConfigMaps only, not in what an operator would write there."""
+    installation = ground.installation
     return Action(
         id,
         sentence,
-        done,
-        lambda observation: writing(observation, installation, config, wanted(observation)),
-        inverse=inverse,
-        undone=undone,
-        temporary=former is not None,
-        releases=releases,
-        reads=reads(installation),
+        lambda observation: Progress.of(_in_force(observation, installation, config, settings)),
+        lambda observation: straight(observation, installation, config, settings),
+        reads=frozenset({CONFIG_MAP}),
         stage=stage,
-        pace=pace,
     )
 
 

@@ -7,17 +7,25 @@ the held Lease of the revision reconciler keeps until then.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from kntls.engine.run import some
 from kntls.knative.installation import Flavour
-from kntls.knative.leases import CERTIFICATE, ROUTE, runs
+from kntls.knative.leases import CERTIFICATE, ROUTE, of_controller, runs
 from kntls.knative.names import CONFIG_NETWORK, LEGACY_FLAG, Surface
 from kntls.model.kinds import POD
 from kntls.model.observation import Observation
 from kntls.model.plan import Action, Plan
 from kntls.surfaces import clean, freeze, hold, restart, steps
 from kntls.surfaces.config import Settings, setting
-from kntls.surfaces.order import is_hitless, put_back_left_over, services, why_not_hitless
+from kntls.surfaces.order import (
+    is_hitless,
+    is_needed,
+    put_back_left_over,
+    services,
+    why_not_hitless,
+    with_operator_held,
+)
 from kntls.surfaces.request import Ground, Request, ground_of
 from kntls.surfaces.rollout import has_certificate, no_ending_activator, revision_deployments
 
@@ -42,21 +50,20 @@ def _remaining(observation: Observation, ground: Ground) -> tuple[Surface, ...]:
 def _actions(observation: Observation, ground: Ground) -> Iterator[Action]:
     others = tuple(surface for surface in Surface if ground.wants(surface) and surface != SYSTEM)
     if ground.wants(SYSTEM):
-        careful = is_hitless(observation, ground) and any(revision_deployments(observation))
-        yield from _carefully(observation, ground) if careful else _documented(ground)
+        yield from _carefully(observation, ground) if is_needed(observation, ground) else _documented(ground)
     else:
         yield from put_back_left_over(observation, ground)
     if others:
         yield _flags(ground, others)
     for surface in others:
         yield steps.addresses(surface, "http")
-    if not _remaining(observation, ground) and runs(observation, ground.installation, CERTIFICATE):
+    if not _remaining(observation, ground) and runs(observation, of_controller(ground.installation, CERTIFICATE)):
         yield restart.controller_again(ground)
     if ground.request.clean:
         yield from clean.actions(observation, ground, frozenset(Surface) - set(_remaining(observation, ground)))
 
 
-def _flags(ground: Ground, surfaces: tuple[Surface, ...], *, pace: float = 1.0) -> Action:
+def _flags(ground: Ground, surfaces: tuple[Surface, ...]) -> Action:
     """Flags off; the legacy key too, which would overrule the new one."""
     wanted = steps.switched(surfaces, on=False)
 
@@ -66,19 +73,28 @@ def _flags(ground: Ground, surfaces: tuple[Surface, ...], *, pace: float = 1.0) 
 
     sentence = f"Turn off {' and '.join(surfaces)}"
     id = f"flag/{'-'.join(surfaces)}"
-    return setting(id, sentence, ground.installation, CONFIG_NETWORK, settings, stage="flags", pace=pace)
+    return setting(ground, id, sentence, CONFIG_NETWORK, settings, stage="flags")
 
 
 def _carefully(observation: Observation, ground: Ground) -> Iterator[Action]:
+    ground, stop_operator, let_operator_go_on = with_operator_held(observation, ground)
+    if stop_operator is not None:
+        yield stop_operator
+    yield from _hitless(observation, ground)
+    if let_operator_go_on is not None:
+        yield let_operator_go_on
+
+
+def _hitless(observation: Observation, ground: Ground) -> Iterator[Action]:
     installation, limit, pace = ground.installation, freeze.LIMIT, freeze.PACE
     is_on = ground.network(observation).on(SYSTEM)
     held = any(has_certificate(obj) for obj in revision_deployments(observation))
     if held:
-        yield hold.hold(ground)
+        yield hold.hold(ground, hold.revision(ground))
         yield hold.at_work(ground, ROUTE)
     if is_on:
         yield freeze.freeze(ground, "freeze", "Knative may now tell it the plain ports")
-        yield _flags(ground, (SYSTEM,), pace=pace)
+        yield replace(_flags(ground, (SYSTEM,)), pace=pace)
     yield steps.port("port-80", installation, 80, limit=limit, pace=pace)
     if is_on or freeze.is_frozen(observation, ground):
         yield freeze.resume(ground, "resume", ("freeze",))
@@ -87,7 +103,7 @@ def _carefully(observation: Observation, ground: Ground) -> Iterator[Action]:
     yield steps.endpoints("endpoints", installation)
     yield _drained(ground)
     if held:
-        yield hold.release(ground)
+        yield hold.release(ground, hold.revision(ground))
     yield steps.revisions("revisions", encrypted=False)
 
 

@@ -8,6 +8,7 @@ while the flag is off again and Envoy follows the roll; only when everybody list
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from kntls.engine.restore import changing
 from kntls.engine.run import some
@@ -27,11 +28,20 @@ from kntls.model.objects import ObjectRef, namespace_of
 from kntls.model.observation import Observation
 from kntls.model.plan import Action, Change, Plan, Progress
 from kntls.surfaces import bundle, certificates, config, freeze, hold, issuers, probe, restart, steps
-from kntls.surfaces.config import Settings, setting
-from kntls.surfaces.order import is_hitless, put_back, put_back_left_over, restoration, services, why_not_hitless
+from kntls.surfaces.config import Settings, setting, setting_for_now, straight
+from kntls.surfaces.order import (
+    is_hitless,
+    is_needed,
+    put_back,
+    put_back_left_over,
+    restoration,
+    services,
+    why_not_hitless,
+    with_operator_held,
+)
 from kntls.surfaces.overview import PLAIN, client_namespaces, support_level
 from kntls.surfaces.request import Ground, Request, ground_of
-from kntls.surfaces.rollout import ailing, revision_deployments
+from kntls.surfaces.rollout import ailing
 from kntls.trust.bundles import published
 from kntls.trust.consumers import consumers, effective_trust
 
@@ -112,17 +122,29 @@ def _actions(observation: Observation, ground: Ground) -> Iterator[Action]:
     yield from probe.actions(observation, ground)
     yield from bundle.actions(observation, ground)
     yield from probe.cleaning(observation, ground)
-    yield _references(observation, ground)
     others = tuple(surface for surface in Surface if ground.wants(surface) and surface != SYSTEM)
     if not ground.wants(SYSTEM):
+        yield _references(observation, ground)
         yield from _others(ground, others)
     elif ground.network(observation).on(SYSTEM):
+        yield _references(observation, ground)
         yield from _finishing(observation, ground, others)
-    elif is_hitless(observation, ground) and any(revision_deployments(observation)):
-        yield from _hitless(observation, ground, others)
+    elif is_needed(observation, ground):
+        yield from _carefully(observation, ground, others)
     else:
+        yield _references(observation, ground)
         yield from _documented(ground, others)
     yield from _proof(ground, others)
+
+
+def _carefully(observation: Observation, ground: Ground, others: tuple[Surface, ...]) -> Iterator[Action]:
+    ground, stop_operator, let_operator_go_on = with_operator_held(observation, ground)
+    if stop_operator is not None:
+        yield stop_operator
+    yield _references(observation, ground)
+    yield from _hitless(observation, ground, others)
+    if let_operator_go_on is not None:
+        yield let_operator_go_on
 
 
 def _references(observation: Observation, ground: Ground) -> Action:
@@ -135,7 +157,7 @@ def _references(observation: Observation, ground: Ground) -> Action:
 
     listed = ", ".join(dict.fromkeys(names.values()))
     sentence = f"Name {listed} as issuer in {CONFIG_CERTMANAGER}"
-    return setting("issuer-refs", sentence, ground.installation, CONFIG_CERTMANAGER, settings, stage="issuers")
+    return setting(ground, "issuer-refs", sentence, CONFIG_CERTMANAGER, settings, stage="issuers")
 
 
 def _others(ground: Ground, others: tuple[Surface, ...]) -> Iterator[Action]:
@@ -184,7 +206,7 @@ def _hitless(observation: Observation, ground: Ground, others: tuple[Surface, ..
     yield steps.endpoints("endpoints", installation)
     yield steps.ingresses("ingress-between", installation)
     yield from _second_freeze(ground)
-    yield hold.release(ground)
+    yield hold.release(ground, hold.revision(ground))
     if alone:
         yield _certificates_off(ground)
 
@@ -193,28 +215,21 @@ def _first_freeze(ground: Ground) -> Iterator[Action]:
     """The flag goes on for a moment: Knative writes the new Deployments, and the held Lease keeps them."""
     installation, limit, pace = ground.installation, freeze.LIMIT, freeze.PACE
     plain = steps.port("port-80", installation, 80, limit=limit, pace=pace)
+    on, off = {SYSTEM.flag: steps.ENABLED}, {SYSTEM.flag: steps.DISABLED}
     yield freeze.freeze(ground, "freeze/1", "Knative may now write what Envoy must not follow yet")
-    yield setting(
-        "flag/moment",
-        f"Turn on {SYSTEM} for a moment",
-        installation,
-        CONFIG_NETWORK,
-        {SYSTEM.flag: steps.ENABLED},
-        former={SYSTEM.flag: steps.DISABLED},
+    yield replace(
+        setting_for_now(ground, "flag/moment", f"Turn on {SYSTEM} for a moment", CONFIG_NETWORK, on, stage=str(SYSTEM)),
+        temporary=True,
+        inverse=lambda observation: straight(observation, installation, CONFIG_NETWORK, off),
         undone=plain.done,
-        stage=str(SYSTEM),
         pace=pace,
     )
     yield steps.templates("templates", limit=limit, pace=pace)
-    yield hold.hold(ground)
-    yield setting(
-        "flag/back",
-        f"Turn off {SYSTEM} again: Revisions keep their certificates, Envoy its ports",
-        installation,
-        CONFIG_NETWORK,
-        {SYSTEM.flag: steps.DISABLED},
+    yield hold.hold(ground, hold.revision(ground))
+    back = f"Turn off {SYSTEM} again: Revisions keep their certificates, Envoy its ports"
+    yield replace(
+        setting_for_now(ground, "flag/back", back, CONFIG_NETWORK, off, stage=str(SYSTEM)),
         releases=("flag/moment",),
-        stage=str(SYSTEM),
         pace=pace,
     )
     yield plain
@@ -225,7 +240,7 @@ def _second_freeze(ground: Ground) -> Iterator[Action]:
     """Every queue-proxy listens on the TLS port: now the activators, then Envoy."""
     installation, limit, pace = ground.installation, freeze.LIMIT, freeze.PACE
     yield freeze.freeze(ground, "freeze/2", "activators restart behind it")
-    yield steps.flags(ground, (SYSTEM,), pace=pace)
+    yield replace(steps.flags(ground, (SYSTEM,)), pace=pace)
     yield restart.activator(ground, pace=pace, limit=2 * limit)
     yield steps.endpoints("endpoints-new", installation, limit=limit, pace=pace)
     yield steps.port("port-443", installation, 443, limit=limit, pace=pace)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from kntls.engine.restore import left_over, restoring
 from kntls.knative.installation import Flavour
+from kntls.knative.leases import of_operator
 from kntls.knative.names import SERVICE_LABEL, Surface
 from kntls.model.objects import ObjectRef, labels_of, namespace_of
 from kntls.model.observation import Observation
@@ -14,20 +16,37 @@ from kntls.surfaces import freeze, hold, steps
 from kntls.surfaces.request import Ground
 from kntls.surfaces.rollout import revision_deployments
 
+PROVEN = frozenset({Flavour.UPSTREAM, Flavour.OPERATOR})
+"""Where the order without interruption was seen to work."""
+
 
 def is_hitless(observation: Observation, ground: Ground) -> bool:
-    """Whether the order that drops no request can be used: nobody reverts us, and we may hold the Lease."""
-    upstream = ground.installation.flavour == Flavour.UPSTREAM
-    return upstream and hold.is_possible(observation, ground) and observation.find(freeze.kourier(ground)) is not None
+    """Whether the order that drops no request can be used: it was proven there, and we may hold what is in its way."""
+    proven = ground.installation.flavour in PROVEN
+    return proven and hold.is_possible(observation, ground) and observation.find(freeze.kourier(ground)) is not None
+
+
+def is_needed(observation: Observation, ground: Ground) -> bool:
+    """Whether that order has anybody to spare: Revisions, whose requests the switch would cut."""
+    return is_hitless(observation, ground) and any(revision_deployments(observation))
+
+
+def with_operator_held(observation: Observation, ground: Ground) -> tuple[Ground, Action | None, Action | None]:
+    """The ground of a careful order: with an operator, the actions that stop it before and let it go on after."""
+    operator = of_operator(observation) if ground.installation.operator else None
+    if operator is None:
+        return ground, None, None
+    holding = hold.hold(ground, operator, pace=0.5, limit=0.0)
+    return replace(ground, operator_is_held=True), holding, hold.release(ground, operator)
 
 
 def why_not_hitless(ground: Ground) -> str:
     """Why that order cannot be used."""
-    if ground.installation.flavour != Flavour.UPSTREAM:
-        return "the operator would take back what an order without interruption needs"
+    if ground.installation.flavour not in PROVEN:
+        return f"an order without interruption is not proven for {ground.installation.flavour}"
     if not ground.request.may_hold:
         return "no permission to write Leases and Deployments and to delete pods in Serving's namespace"
-    return "the Lease of the revision reconciler is not there to be held"
+    return "the Leases of the reconcilers in its way are not there to be held"
 
 
 def services(observation: Observation) -> tuple[str, ...]:

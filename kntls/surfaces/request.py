@@ -45,6 +45,8 @@ class Ground:
     manager: CertManager
     started: datetime
     """When the plan was made (UTC); stands in where the cluster does not say when its configuration changed."""
+    operator_is_held: bool = False
+    """Whether nobody puts ConfigMaps right while the plan is carried out: they are written directly, too."""
 
     @property
     def namespace(self) -> str:

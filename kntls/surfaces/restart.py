@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kntls.knative.installation import Installation
-from kntls.knative.leases import CERTIFICATE, controller_pods, runs
+from kntls.knative.leases import CERTIFICATE, of_controller, pods_of, runs
 from kntls.knative.names import ACTIVATOR, CONTROLLER, LEGACY_FLAG, Surface
 from kntls.model.kinds import CONFIG_MAP, DEPLOYMENT, LEASE, POD
 from kntls.model.objects import ObjectRef, dig
@@ -55,6 +55,7 @@ def _restart(
 def controller(ground: Ground, id: str = "restart/controller") -> Action:
     """Have the controller turn KCerts into certificates: it decides at its start whether it does."""
     ref = ground.installation.deployment(CONTROLLER)
+    reconciler = of_controller(ground.installation, CERTIFICATE)
 
     def since(observation: Observation) -> str:
         return last_change(observation, ground.installation) or ground.started.strftime(STAMP)
@@ -63,9 +64,8 @@ def controller(ground: Ground, id: str = "restart/controller") -> Action:
         if ground.installation.release[:2] < BUILT_IN:
             return True
         if observation.knows(LEASE):
-            return runs(observation, ground.installation, CERTIFICATE)
-        pods = controller_pods(observation, ground.installation)
-        return younger_than(pods, since(observation))
+            return runs(observation, reconciler)
+        return younger_than(pods_of(observation, reconciler), since(observation))
 
     return _restart(id, "Restart the controller: only then it makes certificates", ref, since, is_new, 0.0, 0.5)
 
@@ -73,14 +73,15 @@ def controller(ground: Ground, id: str = "restart/controller") -> Action:
 def controller_again(ground: Ground) -> Action:
     """After the last surface is off: stop the certificate controller, which is decided at the start, too."""
     ref = ground.installation.deployment(CONTROLLER)
+    reconciler = of_controller(ground.installation, CERTIFICATE)
 
     def since(observation: Observation) -> str:
         return last_change(observation, ground.installation) or ground.started.strftime(STAMP)
 
     def is_new(observation: Observation) -> bool:
         if observation.knows(LEASE):
-            return not runs(observation, ground.installation, CERTIFICATE)
-        return younger_than(controller_pods(observation, ground.installation), since(observation))
+            return not runs(observation, reconciler)
+        return younger_than(pods_of(observation, reconciler), since(observation))
 
     sentence = "Restart the controller: nothing is left for it to make certificates for"
     return _restart("restart/controller-off", sentence, ref, since, is_new, 0.0, 1.0)

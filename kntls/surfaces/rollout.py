@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kntls.certmanager.material import material_of
 from kntls.knative.installation import Installation
@@ -205,6 +205,6 @@ def serving_leaves(observation: Observation, installation: Installation) -> Prog
     return Progress.of(wanted)
 
 
-def younger_than(pods: Iterator[Object], moment: str) -> bool:
+def younger_than(pods: Iterable[Object], moment: str) -> bool:
     """Whether all of these pods were made at that moment or later (RFC 3339, seconds, UTC)."""
     return all(str(dig(pod, "metadata", "creationTimestamp", default=""))[:19] >= moment[:19] for pod in pods)

@@ -162,15 +162,14 @@ def switched(surfaces: tuple[Surface, ...], *, on: bool) -> Callable[[Observatio
     return settings
 
 
-def flags(ground: Ground, surfaces: tuple[Surface, ...], *, pace: float = 1.0) -> Action:
+def flags(ground: Ground, surfaces: tuple[Surface, ...]) -> Action:
     """Turn surfaces on."""
     wanted = switched(surfaces, on=True)
     return setting(
+        ground,
         f"flag/{'-'.join(surfaces)}",
         f"Turn on {' and '.join(surfaces)}",
-        ground.installation,
         CONFIG_NETWORK,
         lambda observation: wanted(observation, ground),
         stage="flags",
-        pace=pace,
     )
