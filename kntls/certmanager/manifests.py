@@ -54,8 +54,13 @@ def root_options(common_name: str = "", duration: str = "", algorithm: str = "")
     kind, size = ALGORITHMS.get(algorithm, (default.algorithm, default.size))
     hours = _hours(duration) if duration else 0.0
     lasting = f"{hours:g}h" if duration else default.duration
-    renewed = f"{int(hours * 6)}m" if duration else default.renew_before
+    renewed = _tenth(hours) if duration else default.renew_before
     return RootOptions(common_name or default.common_name, lasting, renewed, kind, size)
+
+
+def _tenth(hours: float) -> str:
+    minutes = int(hours * 6)
+    return f"{minutes // 60}h" if minutes % 60 == 0 else f"{minutes}m"
 
 
 def _hours(text: str) -> float:
