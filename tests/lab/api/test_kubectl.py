@@ -146,6 +146,30 @@ def test_explain_and_api_resources_know_the_custom_types(kubectl):
     assert "kcert" in kubectl("api-resources", "--api-group=networking.internal.knative.dev")
 
 
+def test_a_new_definition_is_served_explained_and_printed(kubectl):
+    column = {"name": "Size", "type": "integer", "jsonPath": ".spec.size"}
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "widgets", "kind": "Widget"},
+            "versions": [{**version, "additionalPrinterColumns": [column]}],
+        },
+    }
+    kubectl("apply", "-f", "-", text=json.dumps(definition))
+    kubectl("wait", "--for=condition=Established", "crd/widgets.example.com", "--timeout=10s")
+    widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"size": 3}}
+    kubectl("apply", "--server-side", "-f", "-", text=json.dumps(widget))
+    assert kubectl("get", "widgets").split() == ["NAME", "SIZE", "w", "3"]
+    assert "size" in kubectl("explain", "widget.spec")
+    kubectl("delete", "crd", "widgets.example.com")
+
+
 def test_impersonation_meets_rbac(kubectl, namespace):
     refused = kubectl.run("get", "secrets", "--as=stranger")
     assert 'User "stranger" cannot list resource "secrets" in API group "" in the namespace' in refused.stderr
