@@ -610,6 +610,16 @@ def constraints_apply_to_intermediates_names_too() -> Case:
     return _ask(root, _leaf(middle), middle)
 
 
+@case
+def a_name_that_is_no_domain_under_constraints() -> Case:
+    return _constrained([_DNS("example")], None, dns=["a..example"])
+
+
+@case
+def critical_policy_constraints() -> Case:
+    return _with_root(extra=[(x509.PolicyConstraints(None, 0), True)])
+
+
 def _bridged(*trusted: str, send: bool = True) -> Case:
     old, new = _root("old"), _root("new")
     bridge = forge("new", old, ca=True, key=new.private_key)
@@ -678,3 +688,9 @@ def too_many_roots_of_one_name() -> Case:
     crowd = [_root(ski=None) for _ in range(101)]
     leaf = _leaf(crowd[-1], aki=None).certificate
     return Case(leaf, tuple(pair.certificate for pair in crowd))
+
+
+@case
+def too_many_roots_of_one_name_but_a_key_identifier_that_fits() -> Case:
+    crowd = [_root() for _ in range(101)]
+    return Case(_leaf(crowd[-1]).certificate, tuple(pair.certificate for pair in crowd))

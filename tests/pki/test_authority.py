@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from kntls.pki.authority import Problem, anchor, lint_ca, lint_certificate
 from kntls.pki.certificate import Certificate
 from kntls.pki.create import KeyPair, bridge, issue, new_ca
-from tests.pki.fixed import SHA1_LEAF
+from tests.pki.fixed import SHA1_LEAF, SHA1_ROOT
 from tests.pki.forge import AT, YEAR, forge
 
 QUARTER = timedelta(days=90)
@@ -183,3 +183,8 @@ def test_each_flaw_of_a_leaf_is_found_and_no_other(certificate, code, fatal):
 def test_a_sha1_signature_is_found():
     found = lint_certificate(SHA1_LEAF, at=SHA1_LEAF.not_before)
     assert ("weak-signature", True) in [(problem.code, problem.fatal) for problem in found]
+
+
+def test_how_a_root_signed_itself_does_not_matter():
+    asked = {"at": SHA1_ROOT.not_before, "leaf_lifetime": QUARTER}
+    assert lint_ca((SHA1_ROOT,), (), SHA1_ROOT.public_key_hash, **asked) == ()

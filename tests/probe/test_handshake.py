@@ -7,6 +7,7 @@ import ssl
 import threading
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from kntls.pki.create import KeyPair, bridge, issue, new_ca
 from kntls.probe.dial import DirectDialer
@@ -73,6 +74,23 @@ def test_an_expired_leaf_is_seen_and_refused(tmp_path, ca):
         seen = handshake(dial, "a", roots=[ca.certificate])
     assert seen.chain == (leaf.certificate,)
     assert seen.verdict.reason.startswith("expired ")
+
+
+def test_a_weak_leaf_is_seen_though_openssl_would_not_have_it(tmp_path, ca):
+    leaf = issue(ca, dns=["a"], key=rsa.generate_private_key(65537, 1024), lifetime=YEAR)
+    with server(tls(leaf, tmp_path)) as dial:
+        seen = handshake(dial, "a", roots=[ca.certificate])
+        assert not verified_handshake(dial, "a", roots=[ca.certificate]).verdict.ok
+    assert seen.chain == (leaf.certificate,)
+    assert seen.verdict.ok
+
+
+def test_an_intermediate_may_be_the_anchor_as_for_go_and_envoy(tmp_path, ca):
+    middle = issue(ca, common_name="middle", is_ca=True, lifetime=YEAR)
+    leaf = issue(middle, dns=["a"], lifetime=YEAR)
+    with server(tls(leaf, tmp_path)) as dial:
+        assert handshake(dial, "a", roots=[middle.certificate]).verdict.ok
+        assert verified_handshake(dial, "a", roots=[middle.certificate]).verdict.ok
 
 
 def test_tls_1_2_is_seen(tmp_path, ca):
