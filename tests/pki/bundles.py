@@ -38,6 +38,7 @@ TABLE = {
     "another label": (A.pem().replace("CERTIFICATE", "TRUSTED CERTIFICATE"), 0, 0, "TRUSTED", "no certificate"),
     "missing padding": ("-----BEGIN X-----\nAAA\n-----END X-----\n" + A.pem(), 1, 1, "", ""),
     "too much padding": ("-----BEGIN X-----\nAAA==\n-----END X-----\n" + A.pem(), 1, 1, "", ""),
+    "padding that nothing needs": ("-----BEGIN X-----\nAAAA=\n-----END X-----\n" + A.pem(), 1, 1, "", ""),
     "padding amid": ("-----BEGIN X-----\nAA==AAAA\n-----END X-----\n" + A.pem(), 1, 1, "", ""),
     "characters amid": ("-----BEGIN X-----\nAAAA!AAA\n-----END X-----\n" + A.pem(), 1, 1, "", ""),
     "headers only": ("-----BEGIN X-----\na: b\n-----END X-----\n" + A.pem(), 1, 1, "", ""),

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from tests.probe.servers import Serve
 
+_CHUNK = 16384
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -82,8 +83,8 @@ def _relay(connection: socket.socket, target: tuple[str, int]) -> None:
 
         def back() -> None:
             with suppress(OSError):
-                while data := pod.recv(1000):
-                    _send(connection, b"\0" + data)
+                while data := pod.recv(_CHUNK):
+                    _send(connection, *(b"\0" + data[start : start + 500] for start in range(0, len(data), 500)))
 
         threading.Thread(target=back, daemon=True).start()
         while frame := _receive(connection):
