@@ -230,17 +230,23 @@ def _signature_problem(child: Certificate, issuer: Certificate, *, trusted: bool
         return f"{child} is signed with {child.signature_hash}, which clients refuse"
     if isinstance(issuer.public_key, rsa.RSAPublicKey) and issuer.public_key.key_size < 1024:
         return f"its issuer {issuer} has a key that clients refuse ({issuer.key_type})"
-    made_by = _made_by if child.is_ca else Certificate.signature_matches
     if not made_by(child, issuer):
         what = "trusted" if trusted else "one sent along,"
         return f"signed by {child.issuer}, but its key is not the one of the {what} {issuer}"
     return ""
 
 
+def made_by(child: Certificate, issuer: Certificate) -> bool:
+    """Whether the issuer's key made the child's signature; remembered where the child is a CA.
+
+    The same few CA certificates come with every leaf. A signature is a fact about bytes: remembering it cannot change
+    a verdict.
+    """
+    return _remembered(child, issuer) if child.is_ca else child.signature_matches(issuer)
+
+
 @lru_cache(maxsize=16384)
-def _made_by(child: Certificate, issuer: Certificate) -> bool:
-    # The same few CA certificates come with every leaf. A signature is a fact about bytes: remembering it cannot
-    # change a verdict.
+def _remembered(child: Certificate, issuer: Certificate) -> bool:
     return child.signature_matches(issuer)
 
 

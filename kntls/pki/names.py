@@ -31,6 +31,14 @@ def violation(chain: Sequence[Certificate]) -> str:
     return ""
 
 
+def limits(authority: Certificate, kind: type[x509.GeneralName]) -> bool:
+    """Whether a CA limits names of that kind."""
+    if not authority.has_name_constraints:
+        return False
+    constraints = authority.extensions[ExtensionOID.NAME_CONSTRAINTS].value
+    return bool(_of(kind, constraints.permitted_subtrees) or _of(kind, constraints.excluded_subtrees))
+
+
 def described(authority: Certificate) -> str:
     """A CA's constraints in words: `permits DNS .svc, excludes IP 10.0.0.0/8`; empty when it has none."""
     if not authority.has_name_constraints:

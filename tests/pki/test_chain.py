@@ -133,5 +133,5 @@ def test_a_pool_that_is_built_once_gives_the_same_verdict(leaf, sent, roots):
 @given(st.sampled_from(LEAVES), _SOME, _SOME)
 def test_remembered_signatures_change_no_verdict(leaf, sent, roots):
     first = verify(leaf, intermediates=sent, roots=roots, at=AT)
-    chain._made_by.cache_clear()
+    chain._remembered.cache_clear()
     assert verify(leaf, intermediates=sent, roots=roots, at=AT) == first
