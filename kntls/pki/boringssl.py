@@ -73,7 +73,7 @@ def _trust_problem(chain: _Chain, trusted: _Chain) -> str:
 
 def _problem(chain: _Chain, at: datetime) -> str:
     return (
-        _leaf_problem(chain[0])
+        leaf_problem(chain[0])
         or next(filter(None, (_link_problem(link, below) for below, link in enumerate(chain[:-1]))), "")
         or next((f"{link} {problem}" for link in chain if (problem := time_problem(link, at))), "")
         or _signature_problem(chain)
@@ -81,7 +81,8 @@ def _problem(chain: _Chain, at: datetime) -> str:
     )
 
 
-def _leaf_problem(leaf: Certificate) -> str:
+def leaf_problem(leaf: Certificate) -> str:
+    """Why Envoy accepts this leaf from no server, whoever signed it; empty if it may."""
     if not leaf.key_type.startswith(_LEAF_KEYS):
         return f"it has a key for which Envoy offers no signature scheme ({leaf.key_type})"
     if leaf.key_usage and "digitalSignature" not in leaf.key_usage:

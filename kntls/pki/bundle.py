@@ -94,10 +94,10 @@ def read_first_block(text: str) -> Reading:
 def write(certs: Iterable[Certificate]) -> str:
     """The strict form: each certificate once, ordered by subject, one newline at the end.
 
-    Of several with one subject the latest comes first: Envoy takes the first that fits, be it expired.
+    Of several with one subject the one that ends last comes first: Envoy takes the first that fits, be it expired.
     """
-    latest = sorted(set(certs), key=lambda cert: (cert.not_before, cert.fingerprint), reverse=True)
-    unique = sorted(latest, key=lambda cert: cert.subject)
+    lasting = sorted(set(certs), key=lambda cert: (cert.not_after, cert.fingerprint), reverse=True)
+    unique = sorted(lasting, key=lambda cert: cert.subject)
     return "".join(cert.pem() for cert in unique)
 
 
