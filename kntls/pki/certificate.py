@@ -71,8 +71,13 @@ _UNDERSTOOD = frozenset(
 )
 """What Go handles (go: crypto/x509/parser.go, processExtensions)."""
 _CURVES = {"secp224r1": "P-224", "secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
-_HASHES = {"md5": "MD5", "sha1": "SHA-1", "sha224": "SHA-224", "sha256": "SHA-256", "sha384": "SHA-384"} | {
-    "sha512": "SHA-512"
+_HASHES = {
+    "md5": "MD5",
+    "sha1": "SHA-1",
+    "sha224": "SHA-224",
+    "sha256": "SHA-256",
+    "sha384": "SHA-384",
+    "sha512": "SHA-512",
 }
 _ALGORITHM_WITHIN = 64
 """Version and serial number stand before the signature algorithm, and are no longer than this."""

@@ -110,9 +110,9 @@ def test_a_long_server_name_and_none_at_all_are_sent(tmp_path, ca):
     assert names == [label, None]
 
 
-def fails(serve: Serve, **options: float) -> Handshake:
+def fails(serve: Serve, name: str = "a", **options: float) -> Handshake:
     with server(serve) as dial:
-        seen = handshake(dial, "a", **options)
+        seen = handshake(dial, name, **options)
     assert not seen.chain
     return seen
 
@@ -157,6 +157,11 @@ def test_a_server_without_certificate_is_a_failed_handshake():
             context.wrap_socket(connection, server_side=True)
 
     assert "handshake failure" in fails(serve).error
+
+
+@pytest.mark.parametrize("name", ["ä", ".a", "a" * 300])
+def test_a_name_that_cannot_be_sent_is_an_error_and_no_traceback(name):
+    assert fails(lambda connection: connection.recv(1024) and None, name=name).error
 
 
 def test_a_name_that_does_not_resolve_is_an_error_and_no_traceback():
