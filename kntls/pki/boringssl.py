@@ -2,7 +2,7 @@
 
 Envoy takes the first issuer that fits by name and key identifier and never goes back: an expired or wrong certificate
 in front hides a good one behind it. What it trusts is not asked whether it is a CA, but must be valid. Rules as seen
-in Envoy 1.40 with net-kourier's settings (TLS 1.3, an inline trusted CA); the names Kourier expects are not looked at.
+in Envoy 1.40 with net-kourier's settings (TLS 1.3, an inline trusted CA).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cryptography import x509
 
 from kntls.pki import names
 from kntls.pki.certificate import Certificate
-from kntls.pki.chain import Verdict, made_by, time_problem, unhandled_problem
+from kntls.pki.chain import Verdict, made_by, name_problem, time_problem, unhandled_problem
 
 MAX_DEPTH = 100
 """Envoy's default `max_verify_depth`."""
@@ -26,15 +26,20 @@ _Chain = tuple[Certificate, ...]
 
 
 def verify(
-    leaf: Certificate, *, intermediates: Iterable[Certificate] = (), roots: Iterable[Certificate], at: datetime
+    leaf: Certificate,
+    *,
+    intermediates: Iterable[Certificate] = (),
+    roots: Iterable[Certificate],
+    at: datetime,
+    name: str = "",
 ) -> Verdict:
-    """Whether an Envoy that trusts `roots` accepts this server's leaf at that time (aware).
+    """Whether an Envoy that trusts `roots` accepts this leaf at that time (aware), for a name where it expects one.
 
     The order of `roots` matters: it is that of the bundle.
     """
     trusted = tuple(dict.fromkeys(roots))
     chain = _chain(leaf, tuple(intermediates), trusted)
-    problem = _trust_problem(chain, trusted) or _problem(chain, at)
+    problem = _trust_problem(chain, trusted) or _problem(chain, at) or name_problem(leaf, name)
     return Verdict(False, problem) if problem else Verdict(True, chain=chain)
 
 

@@ -88,7 +88,7 @@ def verify(
 
     `intermediates` is what the server sends along. `usage` is what the leaf is used for, in RFC 5280's words.
     """
-    if problem := _own_problem(leaf, at) or _name_problem(leaf, name):
+    if problem := _own_problem(leaf, at) or name_problem(leaf, name):
         return Verdict(False, problem)
     search = _Search(Pool.of(intermediates), Pool.of(roots), at)
     for chain in search.chains(leaf):
@@ -176,7 +176,8 @@ def _own_problem(leaf: Certificate, at: datetime) -> str:
     return unhandled_problem(leaf) or time_problem(leaf, at)
 
 
-def _name_problem(leaf: Certificate, name: str) -> str:
+def name_problem(leaf: Certificate, name: str) -> str:
+    """Why the leaf is not valid for that host; empty when it is, or when no host is named."""
     if not name or leaf.sans.matches(name):
         return ""
     return f"not valid for {name}: it is for {leaf.sans or 'no name at all'}"

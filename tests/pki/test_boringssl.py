@@ -83,3 +83,10 @@ def test_a_written_bundle_puts_a_renewal_before_its_former_self():
     case = now("an expired root beside its renewal")
     written = certificates(bundle.write(case.roots), "bundle")
     assert verify(case.leaf, roots=written, at=datetime.now(UTC)).ok
+
+
+def test_a_name_that_is_expected_must_be_there():
+    case = now("a plain chain")
+    expect = {"roots": case.roots, "at": datetime.now(UTC)}
+    assert verify(case.leaf, **expect, name="a.example").ok
+    assert verify(case.leaf, **expect, name="b.example").reason == "not valid for b.example: it is for a.example"
