@@ -44,7 +44,7 @@ def scrub(secret: Mapping[str, Any]) -> dict[str, Any]:
     `data` keeps `tls.crt` and `ca.crt` as text; `keys` names every key there was; `publicKey` is the SHA-256 of the
     private key's SubjectPublicKeyInfo (hex), or empty with the reason in `keyProblem`.
     """
-    plain = {k: base64.b64encode(str(v).encode()) for k, v in (secret.get("stringData") or {}).items()}
+    plain = {k: base64.b64encode(str(v).encode()).decode() for k, v in (secret.get("stringData") or {}).items()}
     data = {**(secret.get("data") or {}), **plain}
     metadata = {key: secret["metadata"][key] for key in KEPT_METADATA if key in secret.get("metadata", {})}
     kept = {key: _decode(data[key]).decode("utf-8", "replace") for key in CERTIFICATES if data.get(key)}

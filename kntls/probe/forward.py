@@ -56,7 +56,7 @@ class PortForwardDialer:
         configuration = self.api.configuration
         url = "ws" + configuration.host.removeprefix("http").rstrip("/")
         url += f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/portforward?ports={port}"
-        web = websocket.WebSocket(sslopt=_tls_options(configuration), enable_multithread=False)
+        web: Any = websocket.WebSocket(sslopt=_tls_options(configuration), enable_multithread=False)
         web.settimeout(self.timeout)
         try:
             web.connect(url, subprotocols=[PROTOCOL], header=self._headers(), **_proxy(configuration, url))

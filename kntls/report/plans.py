@@ -207,6 +207,6 @@ class Lines:
 
 def _count(progress: Progress, action: Action, held: float) -> str:
     if progress.complete and action.hold:
-        return f": {held:.0f}/{action.hold:.0f} s"
+        return f" {held:.0f}/{action.hold:.0f} s"
     missing = f", waiting for {progress.missing[0]}" if progress.missing else ""
-    return f": {progress.done}/{progress.total}{missing}"
+    return f" {progress.done}/{progress.total}{missing}"

@@ -8,7 +8,7 @@ from typing import Any
 from kntls.certmanager.authority import Authority
 from kntls.model.observation import Observation
 from kntls.pki.certificate import Certificate
-from kntls.report.text import Paint, short, table, until
+from kntls.report.text import WIDTH, Paint, short, table, until
 from kntls.rotation.status import RotationStatus
 from kntls.surfaces.overview import PLAIN, Overview, SurfaceState
 from kntls.trust.consumers import EffectiveTrust
@@ -33,7 +33,7 @@ def _head(view: Overview, paint: Paint) -> list[str]:
     title = f"Knative Serving {place.version or '(version unknown)'} in {place.namespace}, by {place.flavour}"
     return [
         paint(title, "bold"),
-        f"{ingress}; {_manager(view)}",
+        textwrap.fill(f"{ingress}; {_manager(view)}", WIDTH, break_on_hyphens=False),
         "",
     ]
 
@@ -41,21 +41,16 @@ def _head(view: Overview, paint: Paint) -> list[str]:
 def _surface_row(state: SurfaceState, view: Overview, observation: Observation) -> tuple[str, ...]:
     on = "on" if state.on else "off"
     if state.surface.value == "external-domain" and view.external_terminator:
-        on = f"by {view.external_terminator}"
+        on = "elsewhere"
     issuer = f"{state.issuer} ({state.issuer_kind})" if state.on or state.leaves else "-"
     leaves = f"{state.ready}/{len(state.leaves)}" if state.leaves else "-"
     expiry = until(state.first_expiry, observation.taken_at) if state.first_expiry else "-"
     return (state.surface.value, on, issuer, leaves, expiry)
 
 
-def _trust_rows(trust: EffectiveTrust) -> list[tuple[str, str, str, str]]:
-    if not trust.anchors:
-        return [(trust.consumer.name, trust.consumer.namespace, "(nothing)", "")]
-    rows = []
-    for certificate, sources in trust.anchors.items():
-        names = ", ".join(dict.fromkeys(source.ref.name for source in sources))
-        rows.append((trust.consumer.name, trust.consumer.namespace, _named(certificate), names))
-    return rows
+def _trust_rows(trust: EffectiveTrust) -> list[tuple[str, str, str]]:
+    anchors = [_named(certificate) for certificate in trust.anchors] or ["(nothing)"]
+    return [(trust.consumer.name, trust.consumer.namespace, anchor) for anchor in anchors]
 
 
 def _named(certificate: Certificate) -> str:
@@ -77,6 +72,8 @@ def _closing(view: Overview, observation: Observation) -> list[str]:
     lines = []
     if not any(state.on for state in view.surfaces):
         lines += ["Nothing is encrypted. See what turning it on would do:", f"  {FIRST_STEP}", ""]
+    if view.external_terminator:
+        lines.append(f"TLS of external domains ends at {view.external_terminator}.")
     lines.append(textwrap.fill(f"Stays plain in any case: {PLAIN}. The feature is {view.support}.", 80))
     if observation.unread:
         lines.append("Not looked at: " + "; ".join(f"{entry.what} ({entry.reason})" for entry in observation.unread))
@@ -88,12 +85,12 @@ def render(view: Overview, rotations: tuple[RotationStatus, ...], observation: O
     lines = _head(view, paint)
     rows = [_surface_row(state, view, observation) for state in view.surfaces]
     lines += [table(("SURFACE", "STATE", "ISSUER", "READY", "EXPIRES"), rows)]
-    generations = [_generation_row(*pair, observation) for pair in _generations(rotations)]
-    if generations:
-        lines += [table(("ISSUER", "SECRET", "CA", "ROLE", "EXPIRES"), generations)]
+    for rotation in rotations:
+        cas = [_generation_row(rotation, ca, observation) for ca in rotation.generations]
+        lines += [f"CAs of ClusterIssuer {rotation.issuer}", table(("SECRET", "CA", "ROLE", "EXPIRES"), cas)]
     trusted = [row for trust in view.trust for row in _trust_rows(trust)]
     if any(trust.anchors for trust in view.trust) or any(state.on for state in view.surfaces):
-        lines += [table(("TRUSTED BY", "IN", "CA", "FROM"), trusted)]
+        lines += [table(("TRUSTED BY", "IN", "CA"), trusted)]
     for rotation in rotations:
         if rotation.under_way:
             where = rotation.stage.name if rotation.stage else "all stages done"
@@ -109,7 +106,7 @@ def _generations(rotations: tuple[RotationStatus, ...]) -> list[tuple[RotationSt
 
 def _generation_row(rotation: RotationStatus, ca: Authority, observation: Observation) -> tuple[str, ...]:
     expiry = until(ca.anchor.not_after, observation.taken_at)
-    return (rotation.issuer, ca.secret.name, _named(ca.anchor), _role(rotation, ca.secret.name), expiry)
+    return (ca.secret.name, _named(ca.anchor), _role(rotation, ca.secret.name), expiry)
 
 
 def _role(rotation: RotationStatus, secret: str) -> str:

@@ -22,7 +22,7 @@ def readers(bundle: TrustBundle, installation: Installation) -> str:
     if bundle.ref.namespace == installation.namespace:
         found.append("activator")
     if bundle.ref.namespace == installation.ingress_namespace:
-        found.append("net-kourier")
+        found.append("Envoy")
     if bundle.ref.namespace == EVENTING:
         found.append("Eventing")
     return ", ".join(found) or "nobody"
@@ -95,7 +95,7 @@ def effective(trust: tuple[EffectiveTrust, ...], observation: Observation, paint
                 certificate.common_name or certificate.subject,
                 short(certificate.fingerprint),
                 until(certificate.not_after, observation.taken_at),
-                ", ".join(f"{source.ref.kind} {source.ref.name}" for source in sources),
+                ", ".join(source.ref.name for source in sources),
             )
             for certificate, sources in entry.anchors.items()
         ]

@@ -1,0 +1,120 @@
+"""What the control plane's objects say about authorization: trust domains, root namespace, paths, providers.
+
+Read from an OSSM 2 ServiceMeshControlPlane, an OSSM 3 / Sail Istio resource, or Istio's own ConfigMap `istio`. A
+ServiceMeshControlPlane also yields what its operator creates, as implied objects.
+Source: maistra istio-operator `resources/helm/v2.4/mesh-config/templates/enable-mesh-mtls.yaml`; sail `api/v1`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import yaml
+
+from kntls.mesh.authz.model import Mesh, Normalization
+from kntls.mesh.resources import Resource, Resources
+
+_DEFAULT_NORMALIZATION = "DEFAULT"
+_LEGACY_DOMAIN = "cluster.local"
+
+
+def mesh_settings(resources: Resources, given: Mesh | None = None) -> Mesh:
+    """The mesh as the control plane in the input configures it; the defaults where there is none."""
+    mesh = given or Mesh()
+    for found in resources.all("ServiceMeshControlPlane"):
+        mesh = _from_control_plane(found, mesh)
+    for found in resources.all("Istio"):
+        values = found.spec.get("values") or {}
+        root = str(found.spec.get("namespace") or mesh.root_namespace)
+        mesh = _from_config(found, values.get("meshConfig") or {}, replace(mesh, root_namespace=root))
+    for found in resources.all("ConfigMap"):
+        if found.name == "istio" and "mesh" in (found.body.get("data") or {}):
+            config = yaml.safe_load(found.body["data"]["mesh"]) or {}
+            mesh = _from_config(found, config, replace(mesh, root_namespace=found.namespace))
+    return mesh
+
+
+def _from_control_plane(found: Resource, mesh: Mesh) -> Mesh:
+    security = _mapping(found.spec.get("security"))
+    trust, data_plane = _mapping(security.get("trust")), _mapping(security.get("dataPlane"))
+    preview = _mapping(_mapping(found.spec.get("techPreview")).get("meshConfig"))
+    mesh = replace(
+        mesh,
+        root_namespace=found.namespace,
+        trust_domain=str(trust.get("domain") or mesh.trust_domain),
+        aliases=tuple(map(str, trust.get("additionalDomains") or mesh.aliases)),
+        auto_mtls=bool(data_plane.get("automtls", mesh.auto_mtls)),
+    )
+    return _from_config(found, preview, mesh)
+
+
+def _from_config(found: Resource, config: Mapping[str, Any], mesh: Mesh) -> Mesh:
+    return replace(
+        mesh,
+        root_namespace=str(config.get("rootNamespace") or mesh.root_namespace),
+        trust_domain=str(config.get("trustDomain") or mesh.trust_domain),
+        aliases=tuple(map(str, config.get("trustDomainAliases") or mesh.aliases)),
+        auto_mtls=bool(config.get("enableAutoMtls", mesh.auto_mtls)),
+        normalization=_normalization(found, config) or mesh.normalization,
+        providers=tuple(config.get("extensionProviders") or mesh.providers),
+    )
+
+
+def _normalization(found: Resource, config: Mapping[str, Any]) -> Normalization | None:
+    name = _mapping(config.get("pathNormalization")).get("normalization")
+    if not name:
+        return None
+    if name == _DEFAULT_NORMALIZATION:
+        return Normalization.BASE
+    if name not in Normalization.__members__:
+        known = ", ".join((_DEFAULT_NORMALIZATION, *Normalization.__members__))
+        raise found.error("pathNormalization.normalization", f"{name!r} is not one of {known}")
+    return Normalization[name]
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def implied(resources: Resources) -> Iterator[Resource]:
+    """What the operator of a ServiceMeshControlPlane creates for `security.dataPlane.mtls`.
+
+    True makes a STRICT PeerAuthentication and, which users seldom know, a DestinationRule that sends mTLS to every
+    service of the cluster, sidecar or not. False makes a PERMISSIVE PeerAuthentication.
+    """
+    for found in resources.all("ServiceMeshControlPlane"):
+        data_plane = _mapping(_mapping(found.spec.get("security")).get("dataPlane"))
+        if "mtls" not in data_plane:
+            continue
+        strict = bool(data_plane["mtls"])
+        peer = {"mtls": {"mode": "STRICT" if strict else "PERMISSIVE"}}
+        yield _implied(found, "security.istio.io/v1", "PeerAuthentication", "default", peer)
+        if strict:
+            mutual, plain = (_rule(host, mode) for host, mode in _HOSTS)
+            yield _implied(found, "networking.istio.io/v1", "DestinationRule", "default", mutual)
+            yield _implied(found, "networking.istio.io/v1", "DestinationRule", "api-server", plain)
+
+
+_HOSTS = (
+    (f"*.{_LEGACY_DOMAIN}", "ISTIO_MUTUAL"),
+    (f"kubernetes.default.svc.{_LEGACY_DOMAIN}", "DISABLE"),
+)
+
+
+def _rule(host: str, mode: str) -> dict[str, Any]:
+    return {"host": host, "trafficPolicy": {"tls": {"mode": mode}}}
+
+
+def _implied(owner: Resource, version: str, kind: str, name: str, spec: Mapping[str, Any]) -> Resource:
+    metadata = {"name": name, "namespace": owner.namespace}
+    body = {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec}
+    return Resource(body, f"implied by {owner.kind} {owner.namespace}/{owner.name}")
+
+
+def with_implied(resources: Resources) -> Resources:
+    """The input with the implied objects that it does not hold itself."""
+    held = {(found.kind, found.namespace, found.name) for found in resources.objects}
+    extra = (found for found in implied(resources) if (found.kind, found.namespace, found.name) not in held)
+    return Resources((*resources.objects, *extra), resources.bundles)
