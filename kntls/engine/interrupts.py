@@ -1,4 +1,4 @@
-"""When Ctrl-C, or a polite kill, may take effect: at once, after the part that must not be left half-way, or not while cleaning up."""
+"""When Ctrl-C, or a polite kill, may take effect: at once, a little later, or not while things are put back."""
 
 from __future__ import annotations
 
