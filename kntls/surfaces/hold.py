@@ -73,7 +73,6 @@ def hold(ground: Ground, target: Reconciler, *, pace: float = PACE, limit: float
         changes,
         inverse=lambda observation: _releasing(observation, ground, target),
         reads=READS,
-        stage=f"hold the {target.name} reconciler",
         temporary=True,
         pace=pace,
         limit=limit,
@@ -99,7 +98,6 @@ def release(ground: Ground, target: Reconciler) -> Action:
         done,
         lambda observation: _releasing(observation, ground, target),
         reads=READS | ({KNATIVE_SERVING} if target.name == "operator" else frozenset()),
-        stage="let go",
         releases=(f"hold/{target.name}",),
     )
 
@@ -116,6 +114,5 @@ def at_work(ground: Ground, *names: str) -> Action:
         f"See Knative's reconcilers at work: {', '.join(names)}",
         done,
         reads=READS,
-        stage="system-internal",
         pace=0.5,
     )

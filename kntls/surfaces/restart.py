@@ -49,7 +49,7 @@ def _restart(
     def done(observation: Observation) -> Progress:
         return Progress.of({f"{ref} restarted": is_new(observation) and _rolled(observation, ref)})
 
-    return Action(id, sentence, done, changes, reads=READS, stage="restarts", limit=limit, pace=pace, releases=releases)
+    return Action(id, sentence, done, changes, reads=READS, limit=limit, pace=pace, releases=releases)
 
 
 def controller(ground: Ground, id: str = "restart/controller") -> Action:
@@ -88,7 +88,9 @@ def controller_again(ground: Ground) -> Action:
 
 
 def flag_changed(observation: Observation, ground: Ground) -> str:
-    """When system-internal was last switched."""
+    """When system-internal was last switched; empty where it never was."""
+    if not {Surface.SYSTEM_INTERNAL.flag, LEGACY_FLAG} & set(ground.network(observation).data):
+        return ""
     found = last_change(observation, ground.installation, Surface.SYSTEM_INTERNAL.flag, LEGACY_FLAG)
     return found or ground.started.strftime(STAMP)
 

@@ -100,14 +100,14 @@ def _times(spec: Mapping[str, Any]) -> Iterator[str]:
         yield f"spec.duration: Invalid value: {error}"
         return
     if lifetime < SHORTEST:
-        yield f'spec.duration: Invalid value: {_nanoseconds(lifetime)}: certificate duration must be greater than 1h0m0s'
+        yield f"spec.duration: Invalid value: {_nanoseconds(lifetime)}: certificate duration must be greater than 1h0m0s"
     if before is not None and spec.get("renewBeforePercentage"):
         yield "spec.renewBefore: Invalid value: renewBefore and renewBeforePercentage are mutually exclusive"
     if before is not None and before < EARLIEST:
-        yield f'spec.renewBefore: Invalid value: {_nanoseconds(before)}: certificate renewBefore must be greater than 5m0s'
+        yield f"spec.renewBefore: Invalid value: {_nanoseconds(before)}: certificate renewBefore must be greater than 5m0s"
     if before is not None and before >= lifetime:
         yield (
-            f'spec.renewBefore: Invalid value: {_nanoseconds(before)}: certificate duration {_go(lifetime)} must be greater '
+            f"spec.renewBefore: Invalid value: {_nanoseconds(before)}: certificate duration {_go(lifetime)} must be greater "
             f"than renewBefore {_go(before)}"
         )
     policy = (spec.get("renewal") or {}).get("policy")
