@@ -11,7 +11,7 @@ from kntls.model.kinds import SELF_SUBJECT_ACCESS_REVIEW
 from kntls.model.objects import dig
 
 LIVE = Condition("a cluster is looked at, not files", lambda facts: facts.observation.live)
-GRANT = "kubectl apply -f manifests/rbac/"
+GRANT = "kubectl apply -k manifests/rbac"
 
 
 def _refused(facts: Facts, command: str) -> Iterator[Problem]:
@@ -29,7 +29,7 @@ def _refused(facts: Facts, command: str) -> Iterator[Problem]:
     phase=Phase.BOTH,
     why="A kind of object that may not be listed is not judged: the checks that need it are listed as not looked at, "
     "and what is wrong there stays unknown.",
-    remedy="Grant the read-only role of `manifests/rbac/check.yaml` to whoever runs the check.",
+    remedy="Grant the read-only role of `manifests/rbac/view.yaml` to whoever runs the check.",
 )
 def readable(facts: Facts) -> Iterator[Problem]:
     """What could not be listed."""
@@ -46,7 +46,7 @@ def readable(facts: Facts) -> Iterator[Problem]:
     phase=Phase.BEFORE,
     why="`enable` writes issuers, a CA Certificate, trust bundles and Knative's configuration, and restarts two "
     "Deployments. A verb that is missing half-way leaves encryption half on.",
-    remedy="Apply the role for `enable` from `manifests/rbac/`.",
+    remedy="Apply `manifests/rbac/surfaces.yaml`.",
 )
 def may_enable(facts: Facts) -> Iterator[Problem]:
     """Accesses `enable` lacks."""
@@ -62,7 +62,7 @@ def may_enable(facts: Facts) -> Iterator[Problem]:
     phase=Phase.BEFORE,
     why="A rotation writes a CA Certificate, trust bundles, the issuer and the status of every Certificate, and holds "
     "a Lease. It stops, resumable, at the first verb that is missing.",
-    remedy="Apply the role for `rotate-ca` from `manifests/rbac/`.",
+    remedy="Apply `manifests/rbac/rotate.yaml`.",
 )
 def may_rotate(facts: Facts) -> Iterator[Problem]:
     """Accesses `rotate-ca` lacks."""
@@ -78,7 +78,7 @@ def may_rotate(facts: Facts) -> Iterator[Problem]:
     phase=Phase.BOTH,
     why="Only a handshake shows what a server really presents. From outside the cluster that takes "
     "`create pods/portforward`; without it a rotation cannot prove that nobody serves the old CA's leaf any more.",
-    remedy="Apply the role for `check` from `manifests/rbac/`, or run kntls inside the cluster.",
+    remedy="Apply `manifests/rbac/view.yaml`, or run kntls inside the cluster.",
 )
 def may_reach(facts: Facts) -> Iterator[Problem]:
     """Whether port-forwarding is allowed."""

@@ -31,9 +31,10 @@ SELECTOR = "namespace-wildcard-cert-selector"
 KNOWN = frozenset(
     {
         *EXTERNAL_SPELLINGS, "cluster-local-domain-tls", "system-internal-tls", LEGACY_FLAG, *CLASS_KEYS, SELECTOR,
-        "http-protocol", "httpProtocol", "default-external-scheme", "ingress-class", "ingress.class", "domain-template",
-        "domainTemplate", "tag-template", "tagTemplate", "rollout-duration", "rolloutDuration", "auto-create-domain-claims",
-        "autocreate-cluster-domain-claims", "autocreateClusterDomainClaims", "enable-mesh-pod-addressability", "mesh-compatibility-mode",
+        "http-protocol", "httpProtocol", "default-external-scheme", "ingress-class", "ingress.class",
+        "domain-template", "domainTemplate", "tag-template", "tagTemplate", "rollout-duration", "rolloutDuration",
+        "autocreate-cluster-domain-claims", "autocreateClusterDomainClaims", "enable-mesh-pod-addressability",
+        "mesh-compatibility-mode",
     }
 )  # fmt: skip
 """Every key `pkg/config/config.go` of knative.dev/networking reads."""
@@ -130,7 +131,7 @@ def external_flag(facts: Facts) -> Iterator[Problem]:
     needs=(CONFIG_MAP,),
     when=(INSTALLED,),
     phase=Phase.BOTH,
-    why=f"`{LEGACY_FLAG}: \"true\"` turns the surface on even where `system-internal-tls: Disabled` says otherwise.",
+    why=f'`{LEGACY_FLAG}: "true"` turns the surface on even where `system-internal-tls: Disabled` says otherwise.',
     remedy="Remove the legacy key; set `system-internal-tls` to what you want.",
 )
 def legacy_flag(facts: Facts) -> Iterator[Problem]:
@@ -148,7 +149,8 @@ def legacy_flag(facts: Facts) -> Iterator[Problem]:
     needs=(CONFIG_MAP,),
     when=(INSTALLED,),
     phase=Phase.BOTH,
-    why="`external-domain-tls` hides `auto-tls`, which hides `autoTLS`: the other spelling is ignored, whatever it says.",
+    why="`external-domain-tls` hides `auto-tls`, which hides `autoTLS`: the other spelling is ignored, whatever it "
+    "says.",
     remedy="Keep `external-domain-tls` only.",
 )
 def one_spelling(facts: Facts) -> Iterator[Problem]:
@@ -443,4 +445,3 @@ def same_cluster(facts: Facts) -> Iterator[Problem]:
     operator = facts.installation.operator if facts.installation else None
     if dig(_owner(facts), "spec", "clusterProfileRef"):
         yield Problem(operator, "it installs on another cluster (clusterProfileRef)", "use that cluster's --context")
-

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 from kntls.certmanager.authority import Authority, authority_in, secret_of
 from kntls.certmanager.installation import CertManager
@@ -96,7 +97,7 @@ class Facts:
         """The command that sets (or, for None, removes) one key, where whoever owns the configuration keeps it."""
         if self.installation and self.installation.flavour != Flavour.UPSTREAM and self.installation.operator:
             short = name.removeprefix("config-")
-            patch = {"spec": {"config": {short: {key: value}}}}
+            patch: dict[str, Any] = {"spec": {"config": {short: {key: value}}}}
             target = self.installation.operator.kubectl
         else:
             patch, target = {"data": {key: value}}, self.config_ref(name).kubectl
@@ -149,9 +150,7 @@ class Facts:
     @cached_property
     def leaves(self) -> tuple[Leaf, ...]:
         """What cert-manager made of them."""
-        found = (
-            self.observation.get(CERTIFICATE, name_of(kcert), namespace_of(kcert)) for kcert in self.kcerts
-        )
+        found = (self.observation.get(CERTIFICATE, name_of(kcert), namespace_of(kcert)) for kcert in self.kcerts)
         return tuple(leaf_of(self.observation, certificate) for certificate in found if certificate is not None)
 
     @property

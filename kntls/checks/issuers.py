@@ -98,8 +98,8 @@ def exists(facts: Facts) -> Iterator[Problem]:
     needs=(CONFIG_MAP,),
     when=(ON,),
     causes=("KN-KCERT-001",),
-    why="Certificates lie in many namespaces, an Issuer only in one. And Knative looks the name up among ClusterIssuers "
-    "at every renewal: the KCert turns `ReconcileFailed` and Routes lose TLS each time.",
+    why="Certificates lie in many namespaces, an Issuer only in one. And Knative looks the name up among "
+    "ClusterIssuers at every renewal: the KCert turns `ReconcileFailed` and Routes lose TLS each time.",
     remedy="Name a ClusterIssuer.",
 )
 def cluster_wide(facts: Facts) -> Iterator[Problem]:
@@ -159,8 +159,8 @@ def fitting(facts: Facts) -> Iterator[Problem]:
     ERROR,
     needs=CONFIGURED,
     when=(ON,),
-    why="After its `secretName` was changed, an issuer signs with the old CA until cert-manager's condition carries the "
-    "new generation. Leaves re-issued before that are signed by the wrong CA.",
+    why="After its `secretName` was changed, an issuer signs with the old CA until cert-manager's condition carries "
+    "the new generation. Leaves re-issued before that are signed by the wrong CA.",
     remedy="Wait; if it stays so, look at cert-manager's controller.",
 )
 def taken_up(facts: Facts) -> Iterator[Problem]:
@@ -235,8 +235,8 @@ def key_fits(facts: Facts) -> Iterator[Problem]:
     when=(ON,),
     causes=("KN-TRUST-007", "KN-TRUST-008", "KN-TRUST-013", "KN-TRUST-020", "KN-SERVE-003", "KN-LEAF-009",
             "KN-ISSUER-010", "KN-ISSUER-017"),
-    why="cert-manager signs with an expired CA as if nothing were wrong, and everything stays Ready; every handshake is "
-    "refused (`certificate has expired or is not yet valid`).",
+    why="cert-manager signs with an expired CA as if nothing were wrong, and everything stays Ready; every handshake "
+    "is refused (`certificate has expired or is not yet valid`).",
     remedy="Rotate to a new CA: `kntls rotate-ca`.",
 )  # fmt: skip
 def valid_now(facts: Facts) -> Iterator[Problem]:
@@ -389,7 +389,9 @@ def not_renewing(facts: Facts) -> Iterator[Problem]:
         renewal = parse_time(dig(obj, "status", "renewalTime"))
         if renewal and (days := (renewal - facts.at).days) < SOON_DAYS:
             when = f"in {days} days" if days >= 0 else "overdue"
-            yield Problem(_ref(obj), f"cert-manager renews it on {renewal.date()} ({when})", NEW_CA.format(issuer=issuer))
+            yield Problem(
+                _ref(obj), f"cert-manager renews it on {renewal.date()} ({when})", NEW_CA.format(issuer=issuer)
+            )
 
 
 @check(

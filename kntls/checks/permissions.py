@@ -40,7 +40,7 @@ def _rotate(facts: Facts) -> Iterator[Access]:
 
 
 def _handshakes(facts: Facts) -> Iterator[Access]:
-    yield Access("create", k.POD, subresource="portforward")
+    yield from _each("get create", k.POD, subresource="portforward")
 
 
 COMMANDS = {"check": _read, "enable": _enable, "rotate-ca": _rotate, "handshakes": _handshakes}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kntls.certmanager.installation import SURPRISE_REISSUE
 from kntls.checks.check import ERROR, INSTALLED, INTERNAL, MANAGED, ON, WARNING, Phase, Problem, check
 from kntls.checks.facts import Facts
-from kntls.certmanager.installation import SURPRISE_REISSUE
 from kntls.knative.installation import OLDEST, SHARED_ISSUER_BUG
 from kntls.knative.names import CONTROLLER, VERSION_LABEL
 from kntls.model.kinds import CERTIFICATE, CONFIG_MAP, DEPLOYMENT
