@@ -132,7 +132,12 @@ def _surface_on(facts: Facts, name: str) -> bool | None:
 
 
 _CONFIGURED = frozenset({CONFIG_MAP})
-INSTALLED = Condition("Knative Serving is installed", lambda facts: facts.installation is not None, _CONFIGURED)
+INSTALLED = Condition(
+    "Knative Serving is installed",
+    # Files need not hold all of a cluster.
+    lambda facts: facts.installation is not None or (False if facts.observation.live else None),
+    _CONFIGURED,
+)
 MANAGED = Condition(
     "cert-manager is installed", lambda facts: facts.manager is not None, frozenset({DEPLOYMENT})
 )  # fmt: skip

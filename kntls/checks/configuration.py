@@ -54,7 +54,7 @@ QUEUE_TLS_MAX = "queue-sidecar-tls-max-version"
     "KN-CONFIG-001",
     "Knative Serving is installed",
     ERROR,
-    needs=(CONFIG_MAP,),
+    needs=(CONFIG_MAP, DEPLOYMENT),
     phase=Phase.BOTH,
     why="There is nothing to encrypt without it.",
     remedy="Install Knative Serving 1.14 or newer with Kourier, or look at another cluster.",

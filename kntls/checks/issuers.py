@@ -200,7 +200,17 @@ def secret_there(facts: Facts) -> Iterator[Problem]:
     ERROR,
     needs=SEEN,
     when=(ON,),
-    causes=("KN-ISSUER-003", "KN-KCERT-001", "KN-KCERT-004", "KN-TRUST-007", "KN-SERVE-003", "KN-LEAF-008"),
+    causes=(
+        "KN-ISSUER-003",
+        "KN-KCERT-001",
+        "KN-KCERT-004",
+        "KN-TRUST-007",
+        "KN-SERVE-003",
+        "KN-LEAF-008",
+        "KN-TRUST-009",
+        "KN-ISSUER-013",
+        "KN-LEAF-010",
+    ),
     why="cert-manager looks at the CA bit only. Without `keyCertSign` every request fails with `certificate chain is "
     "malformed or broken`, and what was signed before is accepted by nobody.",
     remedy="Rotate to a proper CA.",
@@ -234,7 +244,7 @@ def key_fits(facts: Facts) -> Iterator[Problem]:
     needs=SEEN,
     when=(ON,),
     causes=("KN-TRUST-007", "KN-TRUST-008", "KN-TRUST-013", "KN-TRUST-020", "KN-SERVE-003", "KN-LEAF-009",
-            "KN-ISSUER-010", "KN-ISSUER-017"),
+            "KN-ISSUER-010", "KN-ISSUER-017", "KN-LEAF-008",),
     why="cert-manager signs with an expired CA as if nothing were wrong, and everything stays Ready; every handshake "
     "is refused (`certificate has expired or is not yet valid`).",
     remedy="Rotate to a new CA: `kntls rotate-ca`.",
@@ -308,6 +318,7 @@ def names_allowed(facts: Facts) -> Iterator[Problem]:
     WARNING,
     needs=SEEN,
     when=(ON,),
+    causes=("KN-TRUST-011",),
     why="Two CAs of one name in a bundle cannot be told apart by people, and by OpenSSL only through the key "
     "identifier. A CA without a common name makes leaves that OpenSSL takes for self-signed.",
     remedy="Give each generation its own common name; `kntls rotate-ca` does.",

@@ -177,7 +177,12 @@ def current_ca(facts: Facts) -> Iterator[Problem]:
     ERROR,
     needs=SIGNED,
     when=(ON,),
-    causes=("KN-TRUST-007", "KN-TRUST-013", "KN-SERVE-003"),
+    causes=(
+        "KN-TRUST-007",
+        "KN-TRUST-013",
+        "KN-SERVE-003",
+        "KN-LEAF-013",
+    ),
     why="A server must send along what stands between its leaf and the root; a consumer that has the root only cannot "
     "guess it.",
     remedy="Put the intermediates into the CA's `tls.crt`, then have the leaf issued again.",
@@ -244,7 +249,13 @@ def strong(facts: Facts) -> Iterator[Problem]:
     ERROR,
     needs=SEEN,
     when=(ON,),
-    causes=("KN-TRUST-007", "KN-TRUST-013", "KN-SERVE-003", "KN-LEAF-002"),
+    causes=(
+        "KN-TRUST-007",
+        "KN-TRUST-013",
+        "KN-SERVE-003",
+        "KN-LEAF-002",
+        "KN-LEAF-008",
+    ),
     why="A leaf with an extended key usage other than server authentication, with an unknown critical extension or "
     "without any alternative name is refused by every client.",
     remedy="Mend the issuer (its template or role), then have the leaf issued again.",

@@ -26,11 +26,11 @@ SIGNED = (CONFIG_MAP, KCERT, CERTIFICATE, SECRET, CLUSTER_ISSUER, DEPLOYMENT)
     remedy="`kntls rotate-ca status` says where it stands; the same command goes on, `rollback` goes back.",
 )
 def half_way(facts: Facts) -> Iterator[Problem]:
-    """Issuers whose leaves are not all of their present CA."""
+    """Issuers with leaves of their present CA and others of another."""
     for name, ca in facts.authorities.items():
         mine = [leaf for leaf in facts.issued if leaf.issuer == name]
         moved = [leaf for leaf in mine if leaf.signed_by(ca.signer)]
-        if len(moved) < len(mine):
+        if 0 < len(moved) < len(mine):
             reason = (
                 f"it signs with {ca.signer} of {ca.secret}, but {len(mine) - len(moved)} of {len(mine)} leaves do not"
             )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from kntls.checks.check import CHECKS, Category, Check, Phase, Problem
 from kntls.checks.facts import Facts
 from kntls.errors import UsageError
-from kntls.model.findings import Severity
-from kntls.model.kinds import HANDSHAKES, Kind
+from kntls.model.kinds import HANDSHAKES, NAMESPACE, Kind
 from kntls.model.observation import Observation, Unread
 
 
@@ -48,11 +47,6 @@ class Result:
     def roots(self) -> tuple[Problem, ...]:
         """The problems that nothing else explains."""
         return tuple(entry.problem for entry in self.found if not entry.cause)
-
-    @property
-    def failed(self) -> bool:
-        """Whether it found an error that is not merely a consequence of another finding."""
-        return self.outcome == Outcome.ERROR and bool(self.roots)
 
 
 @dataclass(frozen=True)
@@ -121,7 +115,7 @@ def _judge(entry: Check, facts: Facts) -> Result:
             return Result(entry, Outcome.UNSEEN, reason=why)
         holds = condition.holds(facts)
         if holds is None:
-            return Result(entry, Outcome.UNSEEN, reason=f"whether {condition.sentence}: config-network was not read")
+            return Result(entry, Outcome.UNSEEN, reason=f"whether {condition.sentence}: not in what was read")
         if not holds:
             return Result(entry, Outcome.IDLE, reason=f"only where {condition.sentence}")
     if why := _unseen(facts.observation, entry.needs):
@@ -131,11 +125,11 @@ def _judge(entry: Check, facts: Facts) -> Result:
 
 
 def _explains(root: Problem, other: Problem, facts: Facts) -> bool:
-    """Whether a finding can be the reason for another: system-wide ones for all, others within their namespace."""
-    if root.object is None or other.object is None or not root.object.namespace:
-        return True
-    system = {facts.serving, facts.resources, *(facts.installation.trust_namespaces if facts.installation else ())}
-    return root.object.namespace in system or root.object.namespace == other.object.namespace
+    """Whether a finding can be the reason for another: within a namespace, or where one is the whole system's."""
+    spaces = [problem.object.namespace if problem.object else "" for problem in (root, other)]
+    system = {"", facts.serving, facts.resources}
+    system |= set(facts.installation.trust_namespaces) if facts.installation else set()
+    return spaces[0] == spaces[1] or bool(system & set(spaces))
 
 
 def _fold(results: tuple[Result, ...], facts: Facts) -> tuple[Result, ...]:
@@ -164,6 +158,16 @@ def run(observation: Observation, checks: Iterable[Check]) -> Report:
     return Report(observation.source, results, observation.unread)
 
 
-def severity_of(result: Result) -> Severity:
-    """How bad what a check found is."""
-    return result.check.severity
+def within(report: Report, namespace: str) -> Report:
+    """The report with the findings of one namespace and those of the whole system."""
+
+    def keeps(found: Found) -> bool:
+        ref = found.problem.object
+        own = ref.name if ref and ref.kind == NAMESPACE else ref.namespace if ref else ""
+        return own in ("", namespace)
+
+    def narrowed(result: Result) -> Result:
+        left = tuple(entry for entry in result.found if keeps(entry))
+        return replace(result, found=left, outcome=result.outcome if left or not result.found else Outcome.SUCCESS)
+
+    return replace(report, results=tuple(narrowed(result) for result in report.results))

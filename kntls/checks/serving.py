@@ -126,6 +126,7 @@ def _asked(consumer: Consumer, shown: Presented) -> tuple[str, ...]:
     ERROR,
     needs=(*GREETED, SECRET),
     when=(INTERNAL,),
+    causes=("KN-SERVE-002",),
     why="Secrets say what will be served; only this says what is. A server that still presents a leaf of a retired CA "
     "answers nobody, while every object in the cluster looks right.",
     remedy="Put the CA back into trust (`kntls trust add`), then wait until the server presents its new leaf.",
@@ -139,7 +140,7 @@ def accepted(facts: Facts) -> Iterator[Problem]:
                 verdict = verify(chain[0], intermediates=chain[1:], roots=trust.roots, at=facts.at, name=name)
                 if not verdict.ok:
                     reason = f"{trust.consumer.name} refuses what {shown.role} presents: {verdict.reason}"
-                    yield Problem(shown.server, reason, "kntls trust add FILE  # the CA that signed it")
+                    yield Problem(shown.server, reason, "kntls trust add --ca FILE  # the CA that signed it")
                     break
 
 
@@ -155,6 +156,7 @@ UNREACHED = Condition(
     WARNING,
     needs=(LOG, POD),
     when=(INTERNAL, UNREACHED),
+    causes=("KN-SERVE-001",),
     why="Where a network policy or a missing permission keeps handshakes out, the queue-proxy's log still tells: "
     f"`{LOG_SIGN} :8112`.",
     remedy="Roll the Service; see KN-RESTART-003.",

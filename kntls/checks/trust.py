@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
+from kntls.certmanager.authority import Authority
 from kntls.checks.check import ERROR, INSTALLED, INTERNAL, KOURIER, LOCAL, ON, WARNING, Problem, check
 from kntls.checks.facts import Facts, parse_time
 from kntls.checks.restarts import started
@@ -30,7 +31,9 @@ from kntls.trust.consumers import EffectiveTrust
 from kntls.trust.impact import names_asked
 
 BUNDLES = (CONFIG_MAP,)
-EFFECTIVE = (CONFIG_MAP, SECRET, DEPLOYMENT)
+PLACED = (CONFIG_MAP, DEPLOYMENT)
+"""Bundles, and the Deployments that tell in which namespaces they are read."""
+EFFECTIVE = (*PLACED, SECRET)
 MET = (*EFFECTIVE, KCERT, CERTIFICATE)
 REWRITE = "kntls check --fix {id}"
 
@@ -41,6 +44,13 @@ def _read(facts: Facts) -> Iterator[TrustBundle]:
         yield from bundles(facts.observation, space)
 
 
+def add_from(ca: Authority) -> str:
+    """The command that puts a CA of this cluster into the bundles."""
+    key = "ca.crt" if ca.material.ca_text else "tls.crt"
+    read = f"kubectl get {ca.secret.kubectl} -o jsonpath='{{.data.{key.replace('.', chr(92) + '.')}}}'"
+    return f"{read} | base64 -d | kntls trust add --ca -"
+
+
 def _who(trust: EffectiveTrust) -> str:
     return f"{trust.consumer.name} in {trust.consumer.namespace}"
 
@@ -49,7 +59,7 @@ def _who(trust: EffectiveTrust) -> str:
     "KN-TRUST-001",
     "there is a trust bundle in every namespace whose bundles are read",
     WARNING,
-    needs=EFFECTIVE,
+    needs=PLACED,
     when=(INTERNAL,),
     causes=("KN-TRUST-005", "KN-TRUST-021"),
     why="Without one, trust hangs on `ca.crt` of `routing-serving-certs` alone: it changes in one go when that leaf is "
@@ -60,14 +70,16 @@ def there(facts: Facts) -> Iterator[Problem]:
     """Namespaces without a labelled ConfigMap."""
     for space in facts.installation.trust_namespaces if facts.installation else ():
         if next(bundles(facts.observation, space), None) is None:
-            yield Problem(ObjectRef(NAMESPACE, space), "no ConfigMap in it is a trust bundle", "kntls trust add FILE")
+            yield Problem(
+                ObjectRef(NAMESPACE, space), "no ConfigMap in it is a trust bundle", "kntls trust add --ca FILE"
+            )
 
 
 @check(
     "KN-TRUST-002",
     "every trust bundle is in a namespace where it is read",
     WARNING,
-    needs=EFFECTIVE,
+    needs=PLACED,
     when=(INSTALLED,),
     causes=("KN-TRUST-001", "KN-TRUST-005", "KN-TRUST-007", "KN-TRUST-020", "KN-TRUST-021", "KN-SERVE-003"),
     why="Activator and net-kourier read the bundles of their own namespace only. One in `kourier-system` or beside a "
@@ -90,7 +102,7 @@ def where_read(facts: Facts) -> Iterator[Problem]:
     "KN-TRUST-003",
     "no consumer drops a trust bundle's key",
     ERROR,
-    needs=EFFECTIVE,
+    needs=PLACED,
     when=(INSTALLED,),
     causes=("KN-TRUST-005", "KN-TRUST-007", "KN-TRUST-020", "KN-TRUST-021", "KN-TRUST-022", "KN-SERVE-003"),
     why="net-kourier ignores a whole value for one flaw (a comment or blank line after the last certificate, one "
@@ -108,7 +120,7 @@ def not_dropped(facts: Facts) -> Iterator[Problem]:
     "KN-TRUST-004",
     "each namespace's trust is one ConfigMap with one key",
     WARNING,
-    needs=EFFECTIVE,
+    needs=PLACED,
     when=(KOURIER, ON),
     why="net-kourier joins several in random order: Envoy's configuration differs each time, and connections are "
     "drained for nothing.",
@@ -139,7 +151,7 @@ def not_empty(facts: Facts) -> Iterator[Problem]:
     for trust in facts.trusts:
         if not trust.roots:
             where = ObjectRef(NAMESPACE, trust.consumer.namespace)
-            yield Problem(where, f"{_who(trust)} trusts nothing", "kntls trust add FILE")
+            yield Problem(where, f"{_who(trust)} trusts nothing", "kntls trust add --ca FILE")
 
 
 @check(
@@ -180,7 +192,7 @@ def covered(facts: Facts) -> Iterator[Problem]:
             for name in names_asked(trust.consumer, leaf):
                 verdict = verify(chain[0], intermediates=chain[1:], roots=trust.roots, at=facts.at, name=name)
                 if not verdict.ok:
-                    fix = f"kntls trust add FILE  # the CA that signed it, in {trust.consumer.namespace}"
+                    fix = "kntls trust add --ca FILE  # the CA that signed it"
                     yield Problem(leaf.ref, f"{_who(trust)} refuses it: {verdict.reason}", fix)
                     break
 
@@ -189,7 +201,7 @@ def covered(facts: Facts) -> Iterator[Problem]:
     "KN-TRUST-008",
     "no expired CA is in a trust bundle",
     WARNING,
-    needs=EFFECTIVE,
+    needs=PLACED,
     when=(INSTALLED,),
     why="It verifies nothing any more, and hides that something is missing.",
     remedy="`kntls trust remove` it.",
@@ -207,7 +219,7 @@ def not_expired(facts: Facts) -> Iterator[Problem]:
     "KN-TRUST-009",
     "only CAs are in trust bundles",
     WARNING,
-    needs=EFFECTIVE,
+    needs=PLACED,
     when=(INSTALLED,),
     why="A leaf in a bundle is trusted as it is, for ever, even when its CA is gone; it verifies nothing else.",
     remedy="Replace it by the CA that signed it.",
@@ -226,7 +238,11 @@ def only_cas(facts: Facts) -> Iterator[Problem]:
     ERROR,
     needs=BUNDLES,
     when=(INSTALLED,),
-    causes=("KN-TRUST-003", "KN-TRUST-022"),
+    causes=(
+        "KN-TRUST-003",
+        "KN-TRUST-022",
+        "KN-TRUST-021",
+    ),
     why="Whoever may read ConfigMaps has the key. It counts as disclosed from the moment it was written.",
     remedy="Remove it, and rotate to a new CA if the key was a CA's.",
 )
@@ -242,7 +258,7 @@ def no_keys(facts: Facts) -> Iterator[Problem]:
     "KN-TRUST-011",
     "no two trusted CAs have one name",
     WARNING,
-    needs=EFFECTIVE,
+    needs=PLACED,
     when=(INSTALLED,),
     why="Nobody can tell two CAs of one name apart, in a list or in a log; OpenSSL only where leaves carry a key "
     "identifier.",
@@ -427,6 +443,10 @@ def no_clash(facts: Facts) -> Iterator[Problem]:
     ERROR,
     needs=(*EFFECTIVE, CLUSTER_ISSUER),
     when=(INTERNAL,),
+    causes=(
+        "KN-LEAF-007",
+        "KN-ROT-001",
+    ),
     why="The next leaf that is issued or renewed is signed by the issuer's present CA. A consumer that does not trust "
     "it yet refuses that leaf: the outage begins with the first renewal, or the first new namespace.",
     remedy="Put the CA into the bundles first; `kntls rotate-ca` keeps that order.",
@@ -441,7 +461,7 @@ def next_trusted(facts: Facts) -> Iterator[Problem]:
         if not verdict.ok:
             where = ObjectRef(NAMESPACE, trust.consumer.namespace)
             reason = f"{_who(trust)} does not trust {ca.anchor} of {ca.secret}: {verdict.reason}"
-            yield Problem(where, reason, f"kntls trust add --secret {ca.secret.namespace}/{ca.secret.name}")
+            yield Problem(where, reason, add_from(ca))
 
 
 @check(
@@ -463,14 +483,14 @@ def in_bundle(facts: Facts) -> Iterator[Problem]:
         if ca and sources and all(source.ref.kind == SECRET for source in sources):
             where = ObjectRef(NAMESPACE, trust.consumer.namespace)
             reason = f"{_who(trust)} trusts {ca.anchor} through {sources[0]} only"
-            yield Problem(where, reason, f"kntls trust add --secret {ca.secret.namespace}/{ca.secret.name}")
+            yield Problem(where, reason, add_from(ca))
 
 
 @check(
     "KN-TRUST-022",
     "every trust bundle is in the form that all consumers read alike",
     WARNING,
-    needs=EFFECTIVE,
+    needs=PLACED,
     when=(INSTALLED,),
     why="Comments, blank lines and certificates that appear twice are read today; one more edit (a line at the end) "
     "and a consumer drops the whole value.",
