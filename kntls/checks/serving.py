@@ -23,7 +23,6 @@ from kntls.knative.names import (
     ACTIVATOR,
     CONTROLLER,
     LEGACY_SAN,
-    NET_KOURIER,
     REVISION_LABEL,
     ROUTING_SAN,
     USER_CERTIFICATE,
@@ -111,7 +110,7 @@ def presents(facts: Facts) -> Iterator[Problem]:
 
 def _asked(consumer: Consumer, shown: Presented) -> tuple[str, ...]:
     """The names a consumer asks for on what a server presents; empty where it never meets it."""
-    gateway = consumer.name.startswith(NET_KOURIER)
+    gateway = consumer.name != ACTIVATOR
     if shown.role == "activator":
         return (ROUTING_SAN,) if gateway else ()
     if shown.role == "queue-proxy":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -33,6 +34,8 @@ Names = Annotated[
 Pre = Annotated[bool, typer.Option("--pre", help="is this cluster ready for encryption?")]
 Wait = Annotated[str, typer.Option("--wait", help="look again until nothing is wrong, at most so long", metavar="DUR")]
 FailOn = Annotated[str, typer.Option("--fail-on", help="`warning`: fail on warnings, too", metavar="LEVEL")]
+Smoke = Annotated[bool, typer.Option("--smoke", help="call a throw-away Service by every name it has")]
+Image = Annotated[str, typer.Option("--image", help="its image (that of a running Service)", metavar="IMAGE")]
 Fix = Annotated[bool, typer.Option("--fix", help="mend what can be mended without breaking a connection")]
 
 
@@ -116,6 +119,51 @@ def _show(report: Report, output: str, common: Common, *, strict: bool) -> None:
         sys.stdout.write(checks.render(report, paint, min(width(), 120), short=short, everything=everything))
 
 
+def _mend(session: Live, report: Report, common: Common) -> bool:
+    """Plan, ask, apply; whether anything may look different now. What is not mended is told with its command."""
+    from kntls.checks.facts import Facts
+    from kntls.checks.repair import plan
+    from kntls.cli.carry import carry_out
+
+    mending = plan(session.observation, report)
+    if not mending.actions:
+        sys.stderr.write("Nothing here can be mended without a decision of yours.\n")
+        return not common.dry_run
+    return carry_out(mending, session, common, namespace=Facts(session.observation).serving) is not None
+
+
+def _smoke(session: Live, common: Common, image: str, output: str) -> int:
+    """Run the smoke test, each step shown as it is seen. An interrupt removes the Service, too."""
+    from kntls.checks.facts import Facts
+    from kntls.checks.smoke import Smoke, home_of, require_knative, running_image
+    from kntls.probe.reach import dialer_for
+    from kntls.report import smoke
+    from kntls.report.document import emit
+    from kntls.report.text import Paint, colourful
+
+    facts = Facts(session.observation)
+    require_knative(facts)
+    test = Smoke(
+        session.cluster,
+        facts,
+        dialer_for(session.cluster),
+        common.namespace or home_of(facts),
+        image or running_image(facts),
+        seconds(common.timeout or "2m", "--timeout"),
+    )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    seen = []
+    paint = Paint(colourful(sys.stdout, common.no_color))
+    for step in test.run():
+        seen.append(step)
+        if output not in ("json", "yaml"):
+            sys.stdout.write(smoke.line(step, paint))
+            sys.stdout.flush()
+    if output in ("json", "yaml"):
+        emit("SmokeReport", smoke.body(seen), output)
+    return int(ExitCode.OK if all(step.ok for step in seen) else ExitCode.FINDINGS)
+
+
 def check(
     common: Common,
     names: Names = None,
@@ -123,6 +171,8 @@ def check(
     wait: Wait = "",
     fail_on: FailOn = "error",
     fix: Fix = False,
+    smoke: Smoke = False,
+    image: Image = "",
 ) -> int:
     """Check everything that transport encryption needs, and say what is wrong, why, and how to mend it.
 
@@ -136,11 +186,17 @@ def check(
     chosen = select(names or (), pre=pre)
     limit = seconds(wait, "--wait") if wait else 0.0
     if common.files:
-        if fix or wait:
-            raise UsageError("files do not change", where="-f", fix="leave --fix and --wait out")
+        if fix or wait or smoke:
+            raise UsageError("files do not change", where="-f", fix="leave --fix, --smoke and --wait out")
         report = _judge(_offline(common), chosen, common.namespace)
     else:
-        report = _until_right(_session(common), chosen, common.namespace, limit)
+        session = _session(common)
+        if smoke:
+            return _smoke(session, common, image, output)
+        report = _until_right(session, chosen, common.namespace, limit)
+        if fix and not _mend(session, report, common):
+            return int(ExitCode.OK)
+        report = _judge(_again(session), chosen, common.namespace) if fix else report
     _show(report, output, common, strict=fail_on == "warning")
     bad = report.errors or (fail_on == "warning" and report.warnings)
     return int(ExitCode.FINDINGS if bad else ExitCode.OK)

@@ -925,6 +925,11 @@ def _(world: World) -> None:
     world.shows["team-a/hello-00001-deployment-0"] = leaf(TEAM_A, ca("retired"))
 
 
+@breaks("KN-SERVE-003")
+def _(world: World) -> None:
+    world.shows["activator"] = leaf(("kn-routing", "data-plane.knative.dev"), ca("retired"))
+
+
 @breaks("KN-SERVE-004")
 def _(world: World) -> None:
     world.shows["team-a/hello-00001-deployment-0"] = "timed out"
