@@ -31,7 +31,7 @@ class Broken:
         return f"{self.consumer} would refuse {self.leaf}: {self.reason}"
 
 
-def _names(consumer: Consumer, leaf: Leaf) -> tuple[str, ...]:
+def names_asked(consumer: Consumer, leaf: Leaf) -> tuple[str, ...]:
     """The names a consumer may accept on that leaf; empty where it never meets it.
 
     The activator asks for the namespace's name behind `data-plane.knative.dev`; Kourier for `kn-routing` or
@@ -91,7 +91,7 @@ def impact(observation: Observation, installation: Installation, removed: Certif
         trust = effective_trust(observation, consumer)
         left = _without(trust, removed)
         for leaf, chain, what in chains:
-            for name in _names(consumer, leaf):
+            for name in names_asked(consumer, leaf):
                 if not _refusal(chain, trust.roots, observation, name, consumer.verify) and (
                     why := _refusal(chain, left, observation, name, consumer.verify)
                 ):
