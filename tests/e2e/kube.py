@@ -1,4 +1,4 @@
-"""kubectl as functions for the end-to-end suite: the cluster of KNTLS_E2E_KUBECONFIG, driven independently of kntls's own client."""
+"""kubectl as functions: the cluster of KNTLS_E2E_KUBECONFIG, driven independently of kntls's own client."""
 
 from __future__ import annotations
 

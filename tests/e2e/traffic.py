@@ -1,4 +1,4 @@
-"""Traffic that shows a broken trust: requests to every Service through the gateway that keep opening new connections behind it.
+"""Traffic that shows a broken trust: requests to every Service that keep opening new connections behind the gateway.
 
 A gateway and an activator pool their connections, and a pooled one hides an untrusted certificate. So beside every
 counted request an *abandoned* one is sent: the client hangs up while the server still works, which makes each hop throw
@@ -10,14 +10,15 @@ As a script: `python -m tests.e2e.traffic SECONDS` prints the figures as JSON.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import ssl
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from tests.e2e import kube, world
 
@@ -41,7 +42,12 @@ class Gateway:
 
     def tls(self) -> ssl.SSLContext | None:
         """The client's TLS settings, None for plain HTTP."""
-        return ssl.create_default_context(cadata=self.ca) if self.ca else None
+        return _trusting(self.ca) if self.ca else None
+
+
+@functools.lru_cache(maxsize=8)
+def _trusting(ca: str) -> ssl.SSLContext:
+    return ssl.create_default_context(cadata=ca)
 
 
 @dataclass(frozen=True)
@@ -110,14 +116,16 @@ class Traffic:
         rate: float = 3.0,
         limit: int = 50_000,
         longer_than_drain_every: float = 0.0,
+        trust: Callable[[], str] | None = None,
     ) -> None:
         """Send `rate` counted requests a second to each Service, at most `limit` together.
 
-        `longer_than_drain_every` seconds, if positive, one request that outlasts the gateway's drain time is sent to each.
+        `longer_than_drain_every` seconds, if positive, one request that outlasts the gateway's drain time is sent to
+        each. `trust` is asked every second for the CAs (PEM) that a client is to trust from then on.
         """
         self.gateway = gateway
         self.services = list(services)
-        self.rate, self.limit, self.long_every = rate, limit, longer_than_drain_every
+        self.rate, self.limit, self.long_every, self.trust = rate, limit, longer_than_drain_every, trust
         self.figures = Figures()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
@@ -142,10 +150,6 @@ class Traffic:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def enter_by(self, gateway: Gateway) -> None:
-        """Let the requests from now on enter by another gateway, or in another way."""
-        self.gateway = gateway
-
     def add(self, service: world.Service) -> None:
         """Call one more Service from now on."""
         self.services.append(service)
@@ -154,8 +158,13 @@ class Traffic:
         """Seconds since the traffic started: the clock of every Failure."""
         return time.monotonic() - self._started
 
+    async def _follow(self) -> None:
+        while self.trust and not self._stop.is_set():
+            self.gateway = replace(self.gateway, ca=await asyncio.to_thread(self.trust))
+            await asyncio.sleep(1)
+
     async def _run(self) -> None:
-        tasks: set[asyncio.Task[None]] = set()
+        tasks: set[asyncio.Task[None]] = {asyncio.create_task(self._follow())}
         turn, last_long = 0, self.now()
         while not self._stop.is_set() and self.figures.total < self.limit:
             services = list(self.services)

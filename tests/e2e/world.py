@@ -5,6 +5,7 @@ As a script: `python -m tests.e2e.world up|down`.
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass, field
 
@@ -59,6 +60,31 @@ SERVICES = (*WARM, COLD)
 NAMESPACES = ("team-a", "team-b", "team-c")
 
 
+KNATIVE_SERVING: kube.Object = {
+    "apiVersion": "operator.knative.dev/v1beta1",
+    "kind": "KnativeServing",
+    "metadata": {"name": "knative-serving", "namespace": "knative-serving"},
+    "spec": {
+        "version": "1.23.0",
+        "ingress": {"kourier": {"enabled": True}},
+        "config": {
+            "network": {"ingress-class": "kourier.ingress.networking.knative.dev"},
+            "deployment": {"registries-skipping-tag-resolving": "dev.local,example.com"},
+        },
+    },
+}
+
+
+def install() -> None:
+    """Let the Knative operator install Serving and Kourier where KNTLS_E2E_INSTALLATION is `operator`; else both are there."""
+    if os.environ.get("KNTLS_E2E_INSTALLATION", "upstream") != "operator":
+        return
+    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "knative-serving"}})
+    kube.apply(KNATIVE_SERVING)
+    serving = ("knativeserving", "knative-serving", "knative-serving")
+    kube.wait("KnativeServing Ready", lambda: kube.condition(kube.get(*serving)) == "True", 180)
+
+
 def up() -> None:
     """Create the namespaces and Services and wait until every Service is Ready."""
     kube.patch("configmap", "config-autoscaler", {"data": {"allow-zero-initial-scale": "true"}}, "knative-serving")
@@ -90,7 +116,7 @@ def down() -> None:
 
 
 def unrelated_ca() -> str:
-    """A CA certificate (PEM) that has nothing to do with the cluster: it must survive whatever kntls does to a bundle."""
+    """A CA certificate (PEM) that has nothing to do with the cluster and must survive whatever is done to a bundle."""
     return trustme.CA(organization_name="unrelated").cert_pem.bytes().decode()
 
 
