@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 Object = dict[str, Any]
@@ -17,9 +21,17 @@ def kubeconfig() -> str:
     return os.environ["KNTLS_E2E_KUBECONFIG"]
 
 
+@functools.cache
+def kubectl() -> str:
+    """The kubectl that was installed beside this Python, else the one on the PATH."""
+    found = shutil.which("kubectl", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    assert found, "no kubectl: install the extra `test`"
+    return found
+
+
 def run(*args: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run kubectl with these arguments; raises RuntimeError with its stderr if it fails and `check` is set."""
-    command = ["kubectl", "--kubeconfig", kubeconfig(), *args]
+    command = [kubectl(), "--kubeconfig", kubeconfig(), *args]
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
     if check and done.returncode != 0:
         raise RuntimeError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")

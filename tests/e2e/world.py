@@ -5,6 +5,7 @@ As a script: `python -m tests.e2e.world up|down`.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from dataclasses import dataclass, field
@@ -76,7 +77,7 @@ KNATIVE_SERVING: kube.Object = {
 
 
 def install() -> None:
-    """Let the Knative operator install Serving and Kourier where KNTLS_E2E_INSTALLATION is `operator`; else both are there."""
+    """Let the Knative operator install Serving and Kourier, where KNTLS_E2E_INSTALLATION says `operator`."""
     if os.environ.get("KNTLS_E2E_INSTALLATION", "upstream") != "operator":
         return
     kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "knative-serving"}})
@@ -91,7 +92,7 @@ def up() -> None:
     kube.apply(*({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in NAMESPACES))
     kube.wait("the webhook admits the Services", _apply_services, 60, every=1)
     for service in SERVICES:
-        kube.wait(f"Service {service.namespace}/{service.name} Ready", lambda one=service: ready(one), 180)
+        kube.wait(f"Service {service.namespace}/{service.name} Ready", functools.partial(ready, service), 180)
 
 
 def _apply_services() -> bool:
