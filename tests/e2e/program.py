@@ -30,13 +30,27 @@ class Answer:
 
 def kntls(*args: str, code: int | None = 0, seconds: float = 900) -> Answer:
     """Run one command; raises AssertionError with everything it said if it ends with another exit code than `code`."""
+    return finish(start(*args), code=code, seconds=seconds)
+
+
+def start(*args: str) -> subprocess.Popen[str]:
+    """Begin a command and do not wait for it."""
     environment = {**os.environ, "KUBECONFIG": kube.kubeconfig(), "COLUMNS": "80", "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "kntls", *args]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds
+    command, pipe = [sys.executable, "-m", "kntls", *args], subprocess.PIPE
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
     )
-    said = f"kntls {' '.join(args)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-    assert code is None or done.returncode == code, said
-    assert "Traceback" not in done.stderr, said
-    assert "PRIVATE KEY" not in done.stdout + done.stderr
-    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def finish(process: subprocess.Popen[str], *, code: int | None = 0, seconds: float = 900) -> Answer:
+    """Wait for a command that was begun; judged as `kntls` judges it."""
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    said = f"{process.args!r}: exit {process.returncode}\n{out}\n{err}"
+    assert code is None or process.returncode == code, said
+    assert "Traceback" not in err, said
+    assert "PRIVATE KEY" not in out + err
+    return Answer(process.returncode, out, err)

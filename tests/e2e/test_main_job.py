@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import pytest
 from cryptography import x509
 
 from tests.e2e import evidence, kube, naive, traffic, world
-from tests.e2e.program import kntls
+from tests.e2e.program import finish, kntls, start
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
@@ -246,6 +247,18 @@ def test_a_rotation_is_rolled_back_without_a_lost_request(stage: str, secret: st
     assert lossless(figures)
 
 
+def test_an_interrupted_rotation_says_how_to_go_on_and_can_be_rolled_back() -> None:
+    process = start("rotate-ca", "--new-secret", "ca5", "--soak", "60s", "--yes")
+    kube.wait("the new CA is trusted", lambda: len(evidence.certificates(published())) == 2, 120)
+    process.send_signal(signal.SIGINT)
+    said = finish(process, code=5, seconds=60).err
+    assert "kntls rotate-ca" in said
+    assert kntls("rotate-ca", "status", "-o", "json").json()["target"] == "ca5"
+    kntls("rotate-ca", "rollback", "--yes")
+    assert nowhere(evidence.authority("ca5"))
+    assert evidence.signing_secret() == "ca2"
+
+
 def test_the_naive_order_loses_requests_under_the_same_traffic() -> None:
     naive.make_ca("naive")
     sent = traffic.Traffic(traffic.gateway())
@@ -270,3 +283,15 @@ def activator() -> tuple[str, int, str]:
     pods = kube.items("pod", evidence.SERVING, "app=activator")
     living = next(pod for pod in pods if not pod["metadata"].get("deletionTimestamp"))
     return living["status"]["podIP"], evidence.DATA_PORT, "kn-routing"
+
+
+def test_an_enable_killed_while_envoy_is_frozen_is_finished_by_the_next_one() -> None:
+    before = replicas()
+    with under_traffic("enable, killed and run again", traffic.Traffic(traffic.gateway())):
+        process = start("enable", "--system-internal", "--yes")
+        kube.wait("Envoy is frozen", lambda: replicas() != before, 120, every=0.1)
+        process.kill()
+        finish(process, code=-signal.SIGKILL)
+        kntls("enable", "--system-internal", "--yes")
+    assert replicas() == before
+    assert evidence.not_of(evidence.authority(evidence.signing_secret())) == []
