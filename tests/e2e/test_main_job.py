@@ -240,7 +240,7 @@ def test_a_rotation_is_rolled_back_without_a_lost_request(stage: str, secret: st
         state = kntls("rotate-ca", "status", "-o", "json").json()
         assert state["underWay"]
         assert state["target"] == secret
-        kntls("rotate-ca", "rollback", "--yes")
+        kntls("rotate-ca", "rollback", *SHORT, "--yes")
     assert evidence.signing_secret() == "ca2"
     assert evidence.not_of(kept) == []
     assert nowhere(away)
@@ -254,7 +254,7 @@ def test_an_interrupted_rotation_says_how_to_go_on_and_can_be_rolled_back() -> N
     said = finish(process, code=5, seconds=60).err
     assert "kntls rotate-ca" in said
     assert kntls("rotate-ca", "status", "-o", "json").json()["target"] == "ca5"
-    kntls("rotate-ca", "rollback", "--yes")
+    kntls("rotate-ca", "rollback", *SHORT, "--yes")
     assert nowhere(evidence.authority("ca5"))
     assert evidence.signing_secret() == "ca2"
 
