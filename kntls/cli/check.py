@@ -58,7 +58,7 @@ def _session(common: Common) -> Live:
     def silent(observation: Observation) -> list[ObjectRef]:
         return [shown.server for shown in observation.presented if shown.role == "queue-proxy" and shown.error]
 
-    session = live(common)
+    session = live(common, partial=True)
     session.observer.senses = {
         **session.observer.senses,
         CRD: definitions(REQUIRED_CRDS),
