@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
-from typing import Any, cast
 
 import typer
-from typer.core import TyperGroup
 
 from kntls import __version__
+from kntls.cli.lazy import Table, lazy_group
 from kntls.cli.options import Common, with_common
 from kntls.errors import ExitCode, KntlsError
 
-COMMANDS: dict[str, tuple[str, str]] = {
+COMMANDS: Table = {
     "demo": ("demo", "the whole story on the embedded lab, in under a minute"),
     "lab": ("lab", "the embedded cluster: up, down, status, run"),
     "status": ("status", "surfaces, issuers, CAs, trust, leaves, restarts owed: one screen"),
@@ -34,36 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 ISSUES = "https://github.com/kntls/kntls/issues"
 
 
-class LazyGroup(TyperGroup):
-    """Knows every command's name and help without importing any of them."""
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        """All commands, in the order of the table."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Import the module of the command that was called."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"kntls.cli.{COMMANDS[cmd_name][0]}")
-        command = typer.main.get_command(module.app)
-        command.name = cmd_name
-        return command
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Suggest the nearest command for one that does not exist."""
-        self.commands = cast(Any, dict.fromkeys(COMMANDS))
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """The table, as help text."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-app = typer.Typer(
-    cls=LazyGroup, add_completion=False, rich_markup_mode=None, no_args_is_help=True, pretty_exceptions_enable=False
-)
+app = lazy_group(COMMANDS)
 
 
 def _root(common: Common) -> None:

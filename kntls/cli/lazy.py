@@ -1,0 +1,56 @@
+"""A command group as a table: names and help are known without importing any command's module."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, ClassVar, cast
+
+import typer
+from typer.core import TyperGroup
+
+Table = Mapping[str, tuple[str, str]]
+"""Command → (module under `kntls.cli`, one-line help). The module's `app` is the command, or holds it by name."""
+
+
+class LazyGroup(TyperGroup):
+    """Knows every command's name and help without importing any of them."""
+
+    table: ClassVar[Table] = {}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All commands, in the order of the table."""
+        return list(self.table)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import the module of the command that was called."""
+        if cmd_name not in self.table:
+            return None
+        module = importlib.import_module(f"kntls.cli.{self.table[cmd_name][0]}")
+        found: Any = typer.main.get_command(module.app)
+        command = getattr(found, "commands", {}).get(cmd_name, found)
+        command.name = cmd_name
+        return command
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Suggest the nearest command for one that does not exist."""
+        self.commands = cast(Any, dict.fromkeys(self.table))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The table, as help text."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in self.table.items()])
+
+
+def lazy_group(table: Table, **settings: Any) -> typer.Typer:
+    """A group whose commands are that table, in the house's settings (`settings` go to `typer.Typer`)."""
+    cls = type("Lazy", (LazyGroup,), {"table": table, "__doc__": LazyGroup.__doc__})
+    return typer.Typer(
+        cls=cls,
+        add_completion=False,
+        rich_markup_mode=None,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        **settings,
+    )

@@ -1,0 +1,23 @@
+"""`kntls mesh`: the service-mesh half, one module a family of commands."""
+
+from __future__ import annotations
+
+from kntls.cli.lazy import Table, lazy_group
+from kntls.cli.options import Common, with_common
+
+COMMANDS: Table = {
+    "explain": ("mesh_explain", "would this request pass, why, and what would change the answer"),
+    "matrix": ("mesh_explain", "every tenant against every tenant on the eight paths"),
+    "test": ("mesh_test", "run a table of requests through the policies"),
+    "compile": ("mesh_compile", "the RBAC filters Istio generates for one workload"),
+}
+"""Command → (module under `kntls.cli`, one-line help); a module may hold several commands by name."""
+
+app = lazy_group(COMMANDS)
+
+
+def mesh(common: Common) -> None:
+    """Istio and OpenShift Service Mesh: policies generated, linted, explained and proven."""
+
+
+app.callback()(with_common(mesh))
