@@ -1,0 +1,259 @@
+"""Kubernetes manifests and bundle files as resources: what they are, where they stand, and what is wrong with them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kntls.errors import InputError
+from kntls.mesh import schema
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SUFFIXES = (".yaml", ".yml", ".json")
+_HOMES = {kind: group for group, kinds in schema.GROUPS.items() for kind in kinds}
+_AMBIGUOUS = frozenset({"Gateway"})  # gateway.networking.k8s.io has one too
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One object of a manifest or a bundle, with the place where it was read."""
+
+    body: Mapping[str, Any] = field(repr=False)
+    """The whole object."""
+    location: str = ""
+    """`policies.yaml document 2`."""
+
+    @property
+    def kind(self) -> str:
+        """`kind`."""
+        return str(self.body.get("kind", ""))
+
+    @property
+    def group(self) -> str:
+        """The API group of `apiVersion`, empty for the core group."""
+        return str(self.body.get("apiVersion", "")).rpartition("/")[0]
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """`metadata`."""
+        return self.body.get("metadata") or {}
+
+    @property
+    def name(self) -> str:
+        """`metadata.name`."""
+        return str(self.metadata.get("name", ""))
+
+    @property
+    def namespace(self) -> str:
+        """`metadata.namespace`; what kubectl would use where there is none."""
+        return str(self.metadata.get("namespace") or "default")
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """`metadata.labels`."""
+        return self.metadata.get("labels") or {}
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """`metadata.annotations`."""
+        return self.metadata.get("annotations") or {}
+
+    @property
+    def created(self) -> str:
+        """`metadata.creationTimestamp`, RFC 3339; empty in a file that was never applied."""
+        return str(self.metadata.get("creationTimestamp") or "")
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """`spec`."""
+        return self.body.get("spec") or {}
+
+    @property
+    def where(self) -> str:
+        """`policies.yaml document 2, AuthorizationPolicy foo/allow`."""
+        place = f"{self.location}, " if self.location else ""
+        return f"{place}{self.kind} {self.namespace}/{self.name}"
+
+    def error(self, path: str, what: str, *, fix: str = "") -> InputError:
+        """What is wrong with one field, with file, document and object named."""
+        return InputError(f"{path}: {what}" if path else what, where=self.where, fix=fix)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Everything that was read: the objects, and the bundles that a table of cases picks from."""
+
+    objects: tuple[Resource, ...] = ()
+    bundles: Mapping[str, tuple[Resource, ...]] = field(default_factory=dict)
+
+    def all(self, *kinds: str) -> Iterator[Resource]:
+        """The objects of these kinds (of Istio's group where other groups have the kind too)."""
+        return (found for found in self.objects if found.kind in kinds and _is_ours(found))
+
+    def in_group(self, kind: str, group: str) -> Iterator[Resource]:
+        """The objects of that kind and API group (`Service` of `serving.knative.dev`, say)."""
+        return (found for found in self.objects if found.kind == kind and found.group == group)
+
+    def with_bundles(self, names: Iterable[str]) -> Resources:
+        """The objects, and those of the named bundles; a KeyError names a bundle that does not exist."""
+        picked = tuple(found for name in names for found in self.bundles[name])
+        return Resources((*self.objects, *picked), self.bundles)
+
+
+def _is_ours(found: Resource) -> bool:
+    home = _HOMES.get(found.kind)
+    return home is None or found.group == home
+
+
+def read(paths: Sequence[str], *, stdin: str | None = None) -> Resources:
+    """Read manifests and bundle files: files, directories (recursively), or `-` for standard input.
+
+    `stdin` replaces standard input. Raises `InputError`, naming file, document and field, for text that is not YAML,
+    a document that is no object, an unknown Istio kind, an unknown field, or a value of the wrong type.
+    """
+    objects: list[Resource] = []
+    bundles: dict[str, tuple[Resource, ...]] = {}
+    for name, text in _texts(paths, stdin):
+        for location, document in _documents(name, text):
+            if set(document) == {"bundles"}:
+                bundles |= _bundles(name, document["bundles"])
+            else:
+                objects += _flatten(location, document)
+    return Resources(tuple(objects), bundles)
+
+
+def from_objects(objects: Iterable[Mapping[str, Any]], location: str = "") -> Resources:
+    """Resources from objects at hand (an API server's answer), checked as `read` checks."""
+    return Resources(tuple(found for item in objects for found in _flatten(location, item)))
+
+
+def _texts(paths: Sequence[str], stdin: str | None) -> Iterator[tuple[str, str]]:
+    for path in paths:
+        if path == "-":
+            yield "standard input", sys.stdin.read() if stdin is None else stdin
+            continue
+        for file in _files(Path(path)):
+            try:
+                yield str(file), file.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise InputError(f"cannot be read: {error}", where=str(file)) from error
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise InputError("no such file or directory", where=str(path))
+    if path.is_dir():
+        found = sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES and file.is_file())
+        if not found:
+            raise InputError("holds no .yaml, .yml or .json file", where=str(path))
+        return found
+    return [path]
+
+
+def _documents(name: str, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    try:
+        documents = list(yaml.load_all(text, Loader=_LOADER))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "unreadable"
+        raise InputError(f"not YAML: {problem}", where=f"{name}{line}") from error
+    for index, document in enumerate(documents, start=1):
+        location = f"{name} document {index}" if len(documents) > 1 else name
+        if document is None:
+            continue
+        if not isinstance(document, Mapping):
+            raise InputError("is not a Kubernetes object", where=location)
+        yield location, document
+
+
+def _flatten(location: str, document: Mapping[str, Any]) -> list[Resource]:
+    kind = document.get("kind")
+    if isinstance(kind, str) and kind.endswith("List") and isinstance(document.get("items"), list):
+        found: list[Resource] = []
+        for index, item in enumerate(document["items"]):
+            place = f"{location} item {index}"
+            if not isinstance(item, Mapping):
+                raise InputError("is not a Kubernetes object", where=place)
+            # the items of a typed list may leave out what the list says
+            typed = {"kind": kind.removesuffix("List"), "apiVersion": document.get("apiVersion", "")}
+            found += _flatten(place, {**(typed if kind != "List" else {}), **item})
+        return found
+    return [_checked(Resource(document, location))]
+
+
+def _bundles(name: str, bundles: Any) -> dict[str, tuple[Resource, ...]]:
+    if not isinstance(bundles, Mapping):
+        raise InputError("bundles: must be a mapping from name to a list of policies", where=name)
+    return {str(key): tuple(_bundle_entries(f"{name} bundle {key}", entries)) for key, entries in bundles.items()}
+
+
+def _bundle_entries(place: str, entries: Any) -> Iterator[Resource]:
+    if not isinstance(entries, list):
+        raise InputError("must be a list", where=place)
+    for index, entry in enumerate(entries):
+        location = f"{place} entry {index}"
+        if not isinstance(entry, Mapping):
+            raise InputError("must be a mapping with k, ns, n and spec", where=location)
+        if unknown := sorted(set(map(str, entry)) - _ENTRY_FIELDS):
+            raise InputError(
+                f"unknown field {unknown[0]!r}; known here: {', '.join(sorted(_ENTRY_FIELDS))}", where=location
+            )
+        yield _checked(Resource(_expanded(entry, location), location))
+
+
+_ENTRY_FIELDS = frozenset({"k", "ns", "n", "spec", "annotations", "labels", "created"})
+
+
+def _expanded(entry: Mapping[str, Any], location: str) -> Mapping[str, Any]:
+    """A bundle's entry (`k` kind, `ns`, `n` name, `spec`) as the object it stands for."""
+    kind = entry.get("k")
+    if not isinstance(kind, str) or kind not in _HOMES:
+        raise InputError(f"k: unknown kind {kind!r}", where=location)
+    metadata = {
+        "name": entry.get("n"),
+        "namespace": entry.get("ns"),
+        "annotations": entry.get("annotations"),
+        "labels": entry.get("labels"),
+        "creationTimestamp": entry.get("created"),
+    }
+    return {
+        "apiVersion": f"{_HOMES[kind]}/v1",
+        "kind": kind,
+        "metadata": {key: value for key, value in metadata.items() if value is not None},
+        "spec": entry.get("spec"),
+    }
+
+
+def _checked(found: Resource) -> Resource:
+    _check_identity(found)
+    if found.kind in schema.SPECS and _is_ours(found):
+        for key in found.body:
+            if key not in ("apiVersion", "kind", "metadata", "spec", "status"):
+                raise found.error(str(key), "unknown field; known here: apiVersion, kind, metadata, spec, status")
+        for path, what in schema.SPECS[found.kind].problems(found.spec, "spec"):
+            raise found.error(path, what)
+    return found
+
+
+def _check_identity(found: Resource) -> None:
+    where = found.location
+    body = found.body
+    for key in ("apiVersion", "kind"):
+        if not isinstance(body.get(key), str) or not body[key]:
+            raise InputError(f"{key}: missing; every Kubernetes object has one", where=where)
+    if not isinstance(found.metadata, Mapping) or not (found.name or found.metadata.get("generateName")):
+        raise InputError(f"{found.kind}: metadata.name: missing", where=where)
+    if not isinstance(found.spec, Mapping):
+        raise found.error("spec", "must be a mapping")
+    kinds = schema.GROUPS.get(found.group)
+    if kinds is not None and found.kind not in kinds:
+        raise found.error("kind", f"{found.group} has no kind {found.kind!r}; it has {', '.join(sorted(kinds))}")
+    home = _HOMES.get(found.kind)
+    if found.kind in schema.SPECS and found.group != home and found.kind not in _AMBIGUOUS:
+        raise found.error("apiVersion", f"{body['apiVersion']!r} has no {found.kind}", fix=f"use {home}/v1")
