@@ -65,8 +65,7 @@ def _generator(function: Callable[..., Generated]) -> Callable[..., None]:
     first = list(inspect.signature(function, eval_str=True).parameters.values())
     kind = inspect.Parameter.KEYWORD_ONLY
     shared = [
-        inspect.Parameter(name, kind, default=None, annotation=annotation)
-        for name, annotation in TARGET_FLAGS.items()
+        inspect.Parameter(name, kind, default=None, annotation=annotation) for name, annotation in TARGET_FLAGS.items()
     ]
 
     @functools.wraps(function)
