@@ -1,0 +1,76 @@
+"""What the JWT filter makes of a token: refused, ignored, or verified claims for the policies to look at.
+
+Source: istio `pilot/pkg/security/authn/policy_applier.go` convertToEnvoyJwtConfig (a missing token is allowed, an
+invalid one never); envoy `source/extensions/filters/http/jwt_authn` (a wrong audience is 403, all else 401).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kntls.mesh.authz.matchers.metadata import JWT_FILTER, JWT_PAYLOAD
+from kntls.mesh.authz.model import JwtRule
+
+Claims = Mapping[str, Any]
+Token = Claims | str
+"""A token's claims (its signature being good), or text that is no valid token."""
+
+_SPACE_DELIMITED = ("permission", "scope")
+
+
+@dataclass(frozen=True)
+class TokenVerdict:
+    """What became of the token."""
+
+    status: int
+    """200, or the code of the refusal."""
+    reason: str = ""
+    metadata: Mapping[str, Any] | None = None
+    """The dynamic metadata the filter leaves."""
+
+
+def verify(rules: Sequence[JwtRule], token: Token | None, now: float | None = None) -> TokenVerdict:
+    """Judge a token by the issuers that apply to the workload; `now` (seconds since 1970) judges its times."""
+    if not rules or token is None:
+        return TokenVerdict(200)
+    if isinstance(token, str):
+        return TokenVerdict(401, "the token is not a valid JWT")
+    issuer = token.get("iss")
+    mine = [rule for rule in rules if rule.issuer in ("", issuer)]
+    if not mine:
+        return TokenVerdict(401, f"the token's issuer {issuer!r} is not configured")
+    if reason := _untimely(token, now):
+        return TokenVerdict(401, reason)
+    fitting = [rule for rule in mine if _audience_fits(rule, token)]
+    if not fitting:
+        return TokenVerdict(403, f"the token's audience {token.get('aud')!r} is not allowed")
+    return TokenVerdict(200, metadata={JWT_FILTER: {JWT_PAYLOAD: _split(token, fitting[0])}})
+
+
+def _untimely(token: Claims, now: float | None) -> str:
+    if now is None:
+        return ""
+    if "exp" in token and float(token["exp"]) < now:
+        return "the token has expired"
+    return "the token is not valid yet" if "nbf" in token and float(token["nbf"]) > now else ""
+
+
+def _audience_fits(rule: JwtRule, token: Claims) -> bool:
+    audience = token.get("aud", [])
+    audiences = [audience] if isinstance(audience, str) else list(audience)
+    return not rule.audiences or any(_sanitized(item) in map(_sanitized, rule.audiences) for item in audiences)
+
+
+def _sanitized(audience: str) -> str:
+    """Without scheme and trailing slash, as envoy's jwt_verify compares them (`check_audience.cc`)."""
+    for scheme in ("http://", "https://"):
+        audience = audience.removeprefix(scheme)
+    return audience.removesuffix("/")
+
+
+def _split(token: Claims, rule: JwtRule) -> Claims:
+    """The claims with space-delimited ones as lists."""
+    names = {*_SPACE_DELIMITED, *rule.space_delimited}
+    return {key: value.split() if key in names and isinstance(value, str) else value for key, value in token.items()}
