@@ -78,6 +78,14 @@ class Conflict(ClusterError):
     """The object changed under us, or another field manager owns what we would write."""
 
 
+class Busy(ClusterError):
+    """The server asked to come back later, or failed in passing; retried until the deadline."""
+
+    def __init__(self, what: str, retry_after: float = 0.0) -> None:
+        super().__init__(what, fix="try again; the API server is overloaded or restarting")
+        self.retry_after = retry_after
+
+
 class WaitTimeout(ClusterError):
     """A wait ran out before anything was written; the message names what was waited for."""
 

@@ -95,3 +95,7 @@ def by_manifest(api_version: str, kind: str) -> Kind | None:
     """The kind a manifest's `apiVersion` and `kind` name, whatever the version; None if it is not one of ours."""
     group = api_version.rpartition("/")[0]
     return next((known for known in ALL if known.group == group and known.manifest_kind == kind), None)
+
+
+HANDSHAKES = Kind("handshakes", "", "", "handshakes")
+"""Not an object: what servers present. Something that is observed like the others, so it is asked for like them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 
 from kntls.model.kinds import Kind
 from kntls.model.objects import Object, ObjectRef, labels_of, name_of, namespace_of
@@ -38,7 +39,7 @@ class Presented:
     """Why there is no chain: `connection refused`, `timed out`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Observation:
     """Everything judgement may look at. Secrets hold certificates and a public-key hash only."""
 
@@ -52,6 +53,10 @@ class Observation:
     live: bool = False
     """Whether this is a cluster; files cannot answer everything."""
 
+    @cached_property
+    def _index(self) -> dict[tuple[Kind, str, str], Object]:
+        return {(kind, namespace_of(obj), name_of(obj)): obj for kind, items in self.objects.items() for obj in items}
+
     def all(self, kind: Kind, *, namespace: str | None = None, label: str | None = None) -> Iterator[Object]:
         """Objects of a kind, optionally of one namespace and carrying a label (whatever its value)."""
         for obj in self.objects.get(kind, ()):
@@ -62,7 +67,7 @@ class Observation:
 
     def get(self, kind: Kind, name: str, namespace: str = "") -> Object | None:
         """One object, or None."""
-        return next((obj for obj in self.all(kind, namespace=namespace or None) if name_of(obj) == name), None)
+        return self._index.get((kind, namespace, name))
 
     def find(self, ref: ObjectRef) -> Object | None:
         """The object a reference names, or None."""

@@ -1,0 +1,181 @@
+"""Carries out a plan: each action is judged again from a fresh observation, written, waited for, then the next.
+
+Stopping is always possible: after an interrupt, a failure or a wait that ran out, temporary changes are taken back
+and what is missing is named; the same command goes on from there, because every action looks before it writes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from kntls.cluster.client import Cluster
+from kntls.engine.events import Reporter, Silent
+from kntls.engine.ownership import gitops_owner
+from kntls.errors import Busy, ClusterError, Incomplete, KntlsError, NotFound, Refused, WaitTimeout
+from kntls.model.kinds import Kind
+from kntls.model.observation import Observation
+from kntls.model.plan import Action, Change, Plan, Progress, Verb
+
+Observe = Callable[[Iterable[Kind], Observation | None], Observation]
+"""Reads these kinds anew, takes the rest from the observation given."""
+
+SHOWN = 5
+"""Missing things named in a message; the rest is counted."""
+
+
+def some(names: Iterable[str]) -> str:
+    """A list for a message: the first few by name, the rest as a number."""
+    names = list(names)
+    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + rest
+
+
+def write(cluster: Cluster, change: Change) -> None:
+    """Write one change. Raises `Conflict` where another manager owns a field that is not to be taken over."""
+    if change.verb == Verb.APPLY:
+        cluster.apply(change.body, force=change.force)
+    elif change.verb == Verb.MERGE:
+        cluster.merge(change.ref, change.body)
+    elif change.verb == Verb.CONDITION:
+        cluster.update(change.ref, lambda obj: _with_condition(obj, change.body), subresource="status")
+    else:
+        cluster.delete(change.ref, uid=str(change.body.get("uid", "")))
+
+
+def _with_condition(obj: dict[str, Any], wanted: Any) -> dict[str, Any]:
+    conditions = obj.setdefault("status", {}).setdefault("conditions", [])
+    conditions[:] = [entry for entry in conditions if entry.get("type") != wanted["type"]] + [dict(wanted)]
+    return obj
+
+
+@dataclass
+class Engine:
+    """Runs plans against a cluster."""
+
+    cluster: Cluster
+    observe: Observe
+    reporter: Reporter = field(default_factory=Silent)
+    timeout: float = 600.0
+    """Seconds for each single wait."""
+    force: bool = False
+    """Write objects that a GitOps controller tracks, too."""
+    poll: float = 1.0
+    """Seconds between two looks."""
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    still_ours: Callable[[], str] = lambda: ""
+    """Empty, or who took the Lease from us."""
+    wrote: int = field(default=0, init=False)
+    _owed: list[Action] = field(default_factory=list, init=False)
+
+    def run(self, plan: Plan, observation: Observation) -> Observation:
+        """Carry out the plan and return the last observation.
+
+        Raises `Refused` (nothing written yet), `Incomplete` (stopped after a write) or what the cluster answered.
+        """
+        if plan.refusals:
+            raise Refused(plan.refusals[0])
+        try:
+            for action in plan.actions:
+                observation = self._carry_out(action, observation)
+            return observation
+        except KeyboardInterrupt:
+            if not self.wrote:
+                raise
+            raise Incomplete("interrupted", fix="run the same command again to go on") from None
+        except KntlsError as error:
+            raise self._as_incomplete(error) from None
+        finally:
+            self._restore(observation)
+
+    def _as_incomplete(self, error: KntlsError) -> KntlsError:
+        if not self.wrote or isinstance(error, Incomplete):
+            return error
+        return Incomplete(error.what, where=error.where, fix=error.fix or "run the same command again to go on")
+
+    def _carry_out(self, action: Action, observation: Observation) -> Observation:
+        self.reporter.begin(action)
+        started = self.clock()
+        written = False
+        held_from: float | None = None
+        while True:
+            observation = self._look(action, observation)
+            progress = action.done(observation)
+            if progress.complete:
+                held_from = held_from if held_from is not None else self._held_from(action, observation)
+                held = self.clock() - held_from
+                if held >= action.hold:
+                    break
+                self.reporter.progress(action, progress, held)
+            else:
+                held_from = None
+                written = self._advance(action, observation) or written
+                self.reporter.progress(action, progress, 0.0)
+                self._check_time(action, progress, started)
+            self.sleep(min(self.poll, max(action.hold, self.poll)))
+        self._settle(action, written)
+        self.reporter.end(action, self.clock() - started, skipped=not written and not action.hold)
+        return observation
+
+    def _look(self, action: Action, observation: Observation) -> Observation:
+        if lost := self.still_ours():
+            raise Refused(f"the lease is no longer ours: {lost}")
+        return self.observe(action.reads, observation) if action.reads else observation
+
+    def _held_from(self, action: Action, observation: Observation) -> float:
+        return self.clock() - (action.hold_since(observation) or 0.0)
+
+    def _advance(self, action: Action, observation: Observation) -> bool:
+        """Write what is to be written now; whether anything was."""
+        changes = action.changes(observation)
+        if objection := action.guard(observation):
+            raise Refused(objection, where=action.sentence)
+        for change in changes:
+            self._refuse_gitops(change, observation)
+        if action.temporary and changes and action not in self._owed:
+            self._owed.append(action)
+        for change in changes:
+            self._write(change)
+            self.reporter.wrote(action, change)
+        return bool(changes)
+
+    def _write(self, change: Change) -> None:
+        with suppress(Busy):  # asked again at the next look
+            write(self.cluster, change)
+        self.wrote += 1
+
+    def _refuse_gitops(self, change: Change, observation: Observation) -> None:
+        current = observation.find(change.ref)
+        owner = gitops_owner(current) if current else ""
+        if owner and not self.force:
+            what = f"{owner} tracks this object and would write it back"
+            raise Refused(what, where=str(change.ref), fix="commit what --dry-run prints there, or add --force")
+
+    def _check_time(self, action: Action, progress: Progress, started: float) -> None:
+        if self.clock() - started <= self.timeout:
+            return
+        missing = f"; missing: {some(progress.missing)}" if progress.missing else ""
+        raise WaitTimeout(
+            f"waited {self.timeout:.0f} s for: {action.sentence}{missing}", fix="`--timeout` waits longer"
+        )
+
+    def _settle(self, action: Action, written: bool) -> None:
+        self._owed = [owed for owed in self._owed if owed.id not in action.releases]
+        if action.temporary and action not in self._owed and not written:
+            self._owed.append(action)
+
+    def _restore(self, observation: Observation) -> None:
+        """Take back temporary changes that the plan did not get to take back itself."""
+        for action in reversed(self._owed):
+            with suppress(ClusterError, NotFound):
+                observation = self.observe(action.reads, observation)
+            changes = action.inverse(observation)
+            for change in changes:
+                write(self.cluster, change)
+            if changes:
+                self.reporter.restored(action)
+        self._owed.clear()

@@ -1,0 +1,202 @@
+"""Plans: a rotation from the stages, judged before anything is written; a rollback is the same towards the old CA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from kntls.certmanager import installation as certmanager
+from kntls.certmanager.authority import Authority, is_current
+from kntls.certmanager.issuers import kind_of
+from kntls.engine.run import some
+from kntls.errors import KntlsError, NotFound, Refused
+from kntls.knative import installation as knative
+from kntls.knative.config import configured_issuers
+from kntls.knative.names import POLL_SECONDS
+from kntls.model.kinds import CLUSTER_ISSUER
+from kntls.model.objects import dig
+from kntls.model.observation import Observation
+from kntls.model.plan import Action, Plan
+from kntls.rotation.situation import Situation, Target, generations, signing, situation
+from kntls.rotation.stages import STAGES, by_name
+from kntls.rotation.stages.distribute import destinations
+from kntls.rotation.stages.prepare import problems
+from kntls.rotation.stages.retire import holders
+from kntls.trust.bundles import Owner
+from kntls.trust.edit import obstacle
+
+ISSUED_PER_SECOND = 2.0
+"""A cautious rate for the estimate; cert-manager 1.21 did 20/s where it was measured, older ones about 1/s."""
+
+
+def choose_issuer(observation: Observation, wanted: str = "") -> str:
+    """The CA issuer to rotate: the wanted one, else the only one that surfaces in use name.
+
+    Raises `Refused` where no surface is on or where several issuers are in use, naming them.
+    """
+    if wanted:
+        return wanted
+    place = knative.detect(observation).namespace
+    names = sorted({ref.name for ref in configured_issuers(observation, place).values()})
+    if not names:
+        fix = "`kntls enable --system-internal` turns it on; `--issuer NAME` rotates an issuer nothing uses yet"
+        raise Refused("no surface is encrypted, so no issuer is in use", fix=fix)
+    cas = [name for name in names if _is_ca(observation, name)]
+    if len(names) > 1 and len(cas) != 1:
+        raise Refused(f"several issuers are in use: {', '.join(names)}", fix=f"`--issuer {names[0]}` says which")
+    return (cas or names)[0]
+
+
+def _is_ca(observation: Observation, name: str) -> bool:
+    issuer = observation.get(CLUSTER_ISSUER, name)
+    return issuer is not None and kind_of(issuer).rotatable
+
+
+def _foreign(now: Situation) -> Iterator[str]:
+    if now.foreign and not now.target.accept_foreign:
+        names = some(f"{leaf.ref.namespace}/{leaf.ref.name}" for leaf in now.foreign)
+        yield (
+            f"Certificates of this issuer that are not Knative's: {names}; their clients do not get the new CA from us "
+            "(fix: --include NS/NAME re-issues one with the others, --accept-foreign leaves them to their next renewal)"
+        )
+
+
+def _other_rotation(now: Situation) -> Iterator[str]:
+    if now.target.rollback or now.target.old_secret:
+        return
+    target = now.target.new_secret
+    others = [ca for ca in now.olds if now.current is None or ca.secret != now.current.secret]
+    if others and not now.switched:
+        names = some(ca.secret.name for ca in others)
+        yield (
+            f"another rotation of ClusterIssuer {now.target.issuer} is half-way: {names} is still in use or trusted "
+            f"(fix: `kntls rotate-ca status`; finish it, or `kntls rotate-ca rollback`, before rotating to {target})"
+        )
+    elif len(now.olds) > 1 and not _signs(now):
+        names = ", ".join(ca.secret.name for ca in now.olds)
+        yield f"several CAs might be the old one: {names} (fix: `--old-secret NAME` says which)"
+
+
+def _signs(now: Situation) -> bool:
+    return bool(set(now.olds) & set(signing(now.observation, now.manager, now.target.issuer)))
+
+
+def _bundles(now: Situation) -> Iterator[str]:
+    for ref, _ in destinations(now):
+        if reason := obstacle(now.observation, ref, now.target.adopted):
+            yield reason
+    for bundle in holders(now):
+        if bundle.owner == Owner.OTHER and (reason := obstacle(now.observation, bundle.ref, now.target.adopted)):
+            yield f"the old CA lies in a bundle of somebody else: {reason}"
+
+
+def _issuer(now: Situation) -> Iterator[str]:
+    if now.current is None and not now.switched:
+        yield f"ClusterIssuer {now.target.issuer} names a Secret that holds no CA"
+    elif not is_current(now.issuer):
+        name = now.target.issuer
+        yield f"ClusterIssuer {name} is not Ready (fix: `kubectl describe clusterissuer {name}`)"
+    for problem in problems(now):
+        if problem.fatal:
+            yield f"{now.new_ref}: {problem.text}"
+
+
+def _refusals(now: Situation) -> tuple[str, ...]:
+    return (*_issuer(now), *_foreign(now), *_other_rotation(now), *_bundles(now))
+
+
+def describe(ca: Authority) -> str:
+    """`Secret ca1 (CN=selfsigned-ca, 1f2e3d4c…)`."""
+    return f"Secret {ca.secret.name} (CN={ca.signer.common_name}, {ca.anchor.fingerprint[:12]}…)"
+
+
+def _notes(now: Situation) -> Iterator[str]:
+    if now.olds:
+        yield f"to retire: {some(describe(ca) for ca in now.olds)}"
+    for problem in problems(now):
+        if not problem.fatal:
+            yield f"{now.new_ref}: {problem.text}"
+    if now.foreign and now.target.accept_foreign:
+        yield f"left to their next renewal: {some(str(leaf.ref) for leaf in now.foreign)}"
+    for bundle in holders(now):
+        if bundle.owner == Owner.TRUST_MANAGER:
+            name = bundle.owner_name
+            yield f"{bundle.ref} is trust-manager's: add the new CA to Bundle {name} now, remove the old one at the end"
+    for bundle in now.published:
+        yield f"workloads that read {bundle.ref} only at start need a restart between distribute and switch"
+    drain = knative.drain_seconds(now.observation, now.installation)
+    yield f"re-issuing a Route's certificate closes that host's TLS requests older than {drain} s, once (gateway drain)"
+
+
+def _eta(now: Situation) -> float:
+    fixed = 10 + POLL_SECONDS
+    return now.target.soak + now.target.grace + fixed + len(now.leaves) / ISSUED_PER_SECOND
+
+
+def _upto(until: str) -> Iterator[str]:
+    for stage in STAGES:
+        yield stage.name
+        if stage.name == until:
+            return
+
+
+def rotation(observation: Observation, target: Target, until: str = "") -> Plan:
+    """The plan that rotates to `target.new_secret`, up to and including the stage `until`.
+
+    Raises what detection raises (`NotInstalled`, `NotFound`) and `Refused` for versions and issuers that cannot.
+    """
+    if until and by_name(until) is None:
+        raise NotFound(f"no such stage: {until}", fix=f"one of {', '.join(stage.name for stage in STAGES)}")
+    now = situation(observation, target)
+    knative.require_supported(now.installation)
+    certmanager.require_supported(now.manager)
+    wanted = set(_upto(until))
+    actions = tuple(action for stage in STAGES if stage.name in wanted for action in stage.actions(now, target))
+    verb = "Roll back" if target.rollback else "Rotate"
+    title = f"{verb} the CA of ClusterIssuer {target.issuer} to Secret {target.new_secret}"
+    return Plan(title, actions, tuple(_notes(now)), (), _refusals(now), _eta(now))
+
+
+def finished(now: Situation) -> bool:
+    """Whether there is nothing left to do for this target."""
+    return now.switched and not now.olds
+
+
+def previous_secret(observation: Observation, issuer: str, to_secret: str = "") -> tuple[str, str]:
+    """For a rollback: the Secret to go back to and the one to retire, told by keys.
+
+    Raises `Refused` where no other CA of the series is left, or several are.
+    """
+    installation, manager = knative.detect(observation), certmanager.detect(observation)
+    found = generations(observation, installation, manager, issuer)
+    named = dig(observation.get(CLUSTER_ISSUER, issuer) or {}, "spec", "ca", "secretName")
+    signers = signing(observation, manager, issuer)
+    if to_secret:
+        others = [ca.secret.name for ca in found if ca.secret.name != to_secret]
+        return to_secret, (others[0] if len(others) == 1 else "")
+    if len(found) < 2:
+        fix = "`--to-secret NAME` names the Secret to go back to"
+        raise Refused("nothing to roll back: only one CA of this issuer is trusted or in use", fix=fix)
+    if len(found) > 2:
+        names = ", ".join(ca.secret.name for ca in found)
+        raise Refused(f"several CAs might be the previous one: {names}", fix="`--to-secret NAME` says which")
+    newest = max(found, key=lambda ca: ca.signer.not_before)
+    oldest = next(ca for ca in found if ca != newest)
+    if oldest.secret.name == named and newest not in signers:
+        return oldest.secret.name, newest.secret.name
+    return oldest.secret.name, newest.secret.name
+
+
+def rollback(observation: Observation, target: Target, to_secret: str = "") -> Plan:
+    """The plan that goes back: the same stages towards the previous Secret, the new one retired at the end."""
+    to, away = previous_secret(observation, target.issuer, to_secret)
+    return rotation(observation, replace(target, new_secret=to, old_secret=away, rollback=True))
+
+
+def pending(plan: Plan, observation: Observation) -> Iterator[tuple[Action, bool]]:
+    """Each action with whether it is done already, as far as an observation tells."""
+    for action in plan.actions:
+        try:
+            yield action, action.done(observation).complete
+        except KntlsError:
+            yield action, False

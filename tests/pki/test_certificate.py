@@ -1,0 +1,123 @@
+"""Certificates: what is read from them, and what makes two of them the same."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from kntls.errors import InputError
+from kntls.pki.certificate import Certificate
+from kntls.pki.create import KEY_TYPES, issue, new_ca
+
+AT = datetime(2026, 6, 1, tzinfo=UTC)
+YEAR = timedelta(days=365)
+
+
+@pytest.fixture(scope="module")
+def ca():
+    return new_ca("ca1", lifetime=10 * YEAR, at=AT, path_length=0)
+
+
+@pytest.fixture(scope="module")
+def leaf(ca):
+    names = {"dns": ["kn-routing", "data-plane.knative.dev"], "ips": ["10.0.0.1", "::1"], "uris": ["spiffe://a/b"]}
+    return issue(ca, **names, common_name="leaf", lifetime=YEAR, at=AT)
+
+
+def test_a_certificate_tells_what_openssl_tells(leaf):
+    certificate = leaf.certificate
+    asked = ["-noout", "-fingerprint", "-sha256", "-serial", "-subject", "-issuer", "-nameopt", "rfc2253"]
+    shown = subprocess.run(
+        ["openssl", "x509", *asked], input=certificate.pem(), capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert shown[0].split("=")[1].replace(":", "").lower() == certificate.fingerprint
+    assert int(shown[1].split("=")[1], 16) == certificate.serial
+    assert shown[2] == f"subject={certificate.subject}"
+    assert shown[3] == f"issuer={certificate.issuer}"
+
+
+def test_the_public_key_hash_is_that_of_the_spki_as_openssl_prints_it(leaf):
+    pem = subprocess.run(
+        ["openssl", "x509", "-noout", "-pubkey"], input=leaf.certificate.pem().encode(), capture_output=True, check=True
+    ).stdout
+    der = subprocess.run(
+        ["openssl", "pkey", "-pubin", "-outform", "DER"], input=pem, capture_output=True, check=True
+    ).stdout
+    assert leaf.certificate.public_key_hash == hashlib.sha256(der).hexdigest()
+
+
+def test_a_leaf_and_its_ca_differ_where_they_should(ca, leaf):
+    authority, certificate = ca.certificate, leaf.certificate
+    assert (authority.is_ca, authority.path_length) == (True, 0)
+    assert (certificate.is_ca, certificate.path_length) == (False, None)
+    assert authority.key_usage == {"digitalSignature", "keyCertSign", "cRLSign"}
+    assert authority.extended_key_usage is None
+    assert certificate.extended_key_usage == {"serverAuth"}
+    assert certificate.aki == authority.ski != ""
+    assert certificate.ski == authority.aki == ""
+    assert (certificate.not_before, certificate.not_after) == (AT, AT + YEAR)
+    assert certificate.common_name == "leaf"
+    assert certificate.sans.ips == {"10.0.0.1", "::1"}
+    assert certificate.sans.uris == {"spiffe://a/b"}
+
+
+@pytest.mark.parametrize("key_type", [name for name in KEY_TYPES if name not in ("rsa-3072", "rsa-4096")])
+def test_signatures_are_checked_for_every_key_type(key_type):
+    first, second = (new_ca("same name", key_type=key_type, lifetime=YEAR, at=AT) for _ in range(2))
+    leaf = issue(first, dns=["a"], key_type=key_type, lifetime=YEAR, at=AT).certificate
+    assert leaf.signed_by(first.certificate)
+    assert not leaf.signed_by(second.certificate)
+    assert first.certificate.is_self_signed
+    assert not leaf.is_self_signed
+
+
+def test_key_and_signature_types_have_their_usual_names():
+    def kinds(key_type):
+        certificate = new_ca("a", key_type=key_type, lifetime=YEAR).certificate
+        return certificate.key_type, certificate.signature_algorithm
+
+    assert kinds("ecdsa-p256") == ("ECDSA P-256", "ECDSA with SHA-256")
+    assert kinds("ecdsa-p384") == ("ECDSA P-384", "ECDSA with SHA-384")
+    assert kinds("rsa-2048") == ("RSA 2048", "RSA with SHA-256")
+    assert kinds("ed25519") == ("Ed25519", "Ed25519")
+
+
+def test_a_signature_by_another_kind_of_key_is_simply_not_its():
+    elliptic, rsa = (new_ca("same name", key_type=kind, lifetime=YEAR) for kind in ("ecdsa-p256", "rsa-2048"))
+    assert not issue(elliptic, dns=["a"], lifetime=YEAR).certificate.signed_by(rsa.certificate)
+
+
+def test_the_issuers_name_matters_as_well_as_its_key(ca, leaf):
+    renamed = new_ca("another name", key=ca.private_key, lifetime=YEAR, at=AT).certificate
+    assert leaf.certificate.signature_matches(renamed)
+    assert not leaf.certificate.signed_by(renamed)
+
+
+def test_certificates_are_equal_by_their_bytes(leaf):
+    again = Certificate.from_der(leaf.certificate.der)
+    assert again == leaf.certificate
+    assert {again, leaf.certificate} == {again}
+    assert again != leaf.certificate.der
+
+
+def test_the_repr_is_short_and_names_it(leaf):
+    assert repr(leaf.certificate) == f"<Certificate leaf {leaf.certificate.fingerprint[:16]}>"
+
+
+def test_pem_ends_in_one_newline(leaf):
+    assert leaf.certificate.pem().endswith("-----END CERTIFICATE-----\n")
+
+
+@pytest.mark.parametrize("der", [b"", b"no", b"0\x03\x02\x01\x00"])
+def test_what_is_no_certificate_is_refused_in_one_line(der):
+    with pytest.raises(InputError, match="not a certificate") as refused:
+        Certificate.from_der(der)
+    assert "\n" not in str(refused.value)
+
+
+def test_trailing_bytes_are_refused_as_go_does(leaf):
+    with pytest.raises(InputError):
+        Certificate.from_der(leaf.certificate.der + b"\0")
