@@ -62,7 +62,7 @@ def _resource_namespace(deployment: Object) -> str:
 
 
 def _variable(container: dict[str, Any], name: str, namespace: str) -> str:
-    entry = next((env for env in container.get("env", []) if env.get("name") == name), {})
+    entry: dict[str, Any] = next((env for env in container.get("env", []) if env.get("name") == name), {})
     if dig(entry, "valueFrom", "fieldRef", "fieldPath") == "metadata.namespace":
         return namespace
     return str(entry.get("value") or DEFAULT_RESOURCE_NAMESPACE)

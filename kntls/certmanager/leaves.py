@@ -85,7 +85,7 @@ def leaves_of(observation: Observation, issuer: str, kind: str = "ClusterIssuer"
 def owner_kind(certificate: Object) -> str:
     """`apiVersion/kind` of the controller that owns a Certificate, empty where none does."""
     owners = dig(certificate, "metadata", "ownerReferences", default=[])
-    owner = next((entry for entry in owners if entry.get("controller")), {})
+    owner: dict[str, str] = next((entry for entry in owners if entry.get("controller")), {})
     return f"{owner['apiVersion'].partition('/')[0]}/{owner['kind']}" if owner else ""
 
 

@@ -6,6 +6,7 @@ from kntls.cli.lazy import Table, lazy_group
 from kntls.cli.options import Common, with_common
 
 COMMANDS: Table = {
+    "generate": ("mesh_generate", "policies, mTLS, integration and control plane as manifests"),
     "explain": ("mesh_explain", "would this request pass, why, and what would change the answer"),
     "matrix": ("mesh_explain", "every tenant against every tenant on the eight paths"),
     "test": ("mesh_test", "run a table of requests through the policies"),

@@ -74,8 +74,8 @@ FLAGS: dict[str, _Flag] = {
 }
 
 
-def _take(values: dict[str, Any]) -> Common:
-    taken = {flag: values.pop(flag, None) for flag in FLAGS}
+def _take(values: dict[str, Any], own: frozenset[str]) -> Common:
+    taken = {flag: None if flag in own else values.pop(flag, None) for flag in FLAGS}
     taken["files"] = tuple(taken["files"]) if taken["files"] else None
     for flag in ("dry_run", "yes", "verbose", "no_color", "lab"):
         taken[flag] = taken[flag] or None
@@ -85,25 +85,35 @@ def _take(values: dict[str, Any]) -> Common:
 def with_common(function: Callable[..., Any], *, root: bool = False) -> Callable[..., Any]:
     """Give a command the common flags; it receives them as its first argument, a `Common`.
 
-    The wrapped function's own parameters follow and keep their Typer annotations. With `root`, every flag shows
-    in `--help`; elsewhere only those most used.
+    The wrapped function's own parameters follow and keep their Typer annotations; one that uses a common flag's name
+    (`--namespace`, repeatable) takes its place. With `root`, every flag shows in `--help`; elsewhere only those most
+    used.
     """
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+
+    own_names = frozenset(parameter.name for parameter in own)
 
     @functools.wraps(function)
     def wrapper(ctx: typer.Context, **values: Any) -> Any:
         earlier = ctx.obj if isinstance(ctx.obj, Common) else Common()
-        common = earlier.overlay(_take(values))
+        common = earlier.overlay(_take(values, own_names))
         ctx.obj = common
         return function(common, **values)
 
     head = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
-    common = [flag.parameter(name, show_all=root) for name, flag in FLAGS.items()]
+    taken = {name for parameter in own for name in _names(parameter)}
+    common = [flag.parameter(name, show_all=root) for name, flag in FLAGS.items() if not taken & set(flag.names)]
     parameters = [head, *own, *common]
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
     return wrapper
+
+
+def _names(parameter: inspect.Parameter) -> tuple[str, ...]:
+    """The option names a parameter's annotation declares."""
+    extras = getattr(parameter.annotation, "__metadata__", ())
+    return tuple(name for extra in extras for name in getattr(extra, "param_decls", None) or ())
 
 
 def group(help: str) -> typer.Typer:

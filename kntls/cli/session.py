@@ -1,9 +1,25 @@
-"""From common flags to a cluster, files or the lab: what every command starts with."""
+"""From common flags to a cluster or files, and to an observation: what every command starts with."""
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from kntls.cli.options import Common
+from kntls.errors import NotInstalled, UsageError
+
+if TYPE_CHECKING:
+    from kntls.cluster.client import Cluster
+    from kntls.model.kinds import Kind
+    from kntls.model.observation import Observation
+    from kntls.observe.live import Observer
+
+UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def trace_requests() -> None:
@@ -13,3 +29,77 @@ def trace_requests() -> None:
     logger = logging.getLogger("kntls")
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)
+
+
+def seconds(text: str, flag: str) -> float:
+    """A duration as kubectl writes them: `90`, `30s`, `10m`, `1h30m`. Raises `UsageError`."""
+    if not text or not re.fullmatch(r"(\d+(\.\d+)?[smhd]?)+", text):
+        raise UsageError(f"not a duration: {text!r}", where=flag, fix="write it like 30s, 10m or 1h")
+    return sum(float(number) * UNITS[unit] for number, _, unit in re.findall(r"(\d+(\.\d+)?)([smhd]?)", text))
+
+
+def output_of(common: Common, allowed: Iterable[str] = ("table", "wide", "json", "yaml", "name")) -> str:
+    """The wanted output format. Raises `UsageError` for one this command does not have."""
+    wanted = common.output or "table"
+    if wanted not in allowed:
+        raise UsageError(f"no such output: {wanted!r}", where="-o", fix=f"one of {', '.join(allowed)}")
+    return wanted
+
+
+def connect(common: Common) -> Cluster:
+    """The cluster the flags mean; nothing is asked of it yet."""
+    from kntls.cluster.connection import connect as connect_to
+
+    kubeconfig, context = common.kubeconfig, common.context
+    if common.lab:
+        from kntls.lab.state import kubeconfig_path
+
+        kubeconfig, context = str(kubeconfig_path()), None
+    timeout = seconds(common.request_timeout or "30s", "--request-timeout")
+    return connect_to(kubeconfig=kubeconfig, context=context, as_user=common.as_user, request_timeout=timeout)
+
+
+@dataclass
+class Live:
+    """A cluster with its observer, and what was observed last."""
+
+    cluster: Cluster
+    observer: Observer
+    observation: Observation = field(init=False)
+
+    def look(self, kinds: Iterable[Kind] | None = None, before: Observation | None = None) -> Observation:
+        """Read these kinds (everything by default) anew."""
+        from kntls.observe.live import EVERYTHING
+
+        self.observation = self.observer.observe(EVERYTHING if kinds is None else kinds, before)
+        return self.observation
+
+
+def live(common: Common, *, handshakes: bool = False) -> Live:
+    """Connect and observe everything once; with `handshakes`, greet every server as well."""
+    from kntls.certmanager.installation import detect
+    from kntls.model.kinds import HANDSHAKES, SECRET
+    from kntls.observe.live import EVERYTHING, Observer
+    from kntls.probe.reach import dialer_for
+    from kntls.trust.presented import sense
+
+    cluster = connect(common)
+    cluster.version()
+    observer = Observer(cluster, senses={HANDSHAKES: sense(dialer_for)})
+    session = Live(cluster, observer)
+    observation = session.look(EVERYTHING - {SECRET})
+    try:
+        observer.secret_namespaces = (detect(observation).resource_namespace,)
+    except NotInstalled:
+        observer.secret_namespaces = ()
+    session.look({SECRET, HANDSHAKES} if handshakes else {SECRET}, observation)
+    return session
+
+
+def observe(common: Common, *, handshakes: bool = False) -> Observation:
+    """An observation of whatever the flags mean: files with `-f`, else a cluster."""
+    if common.files:
+        from kntls.observe.files import from_files
+
+        return from_files(common.files, datetime.now(UTC))
+    return live(common, handshakes=handshakes).observation

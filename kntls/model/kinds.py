@@ -69,6 +69,25 @@ POD_AUTOSCALER = Kind("PodAutoscaler", "autoscaling.internal.knative.dev", "v1al
 SKS = Kind("ServerlessService", "networking.internal.knative.dev", "v1alpha1", "serverlessservices")
 KNATIVE_SERVING = Kind("KnativeServing", "operator.knative.dev", "v1beta1", "knativeservings")
 
+AUTHORIZATION_POLICY = Kind("AuthorizationPolicy", "security.istio.io", "v1", "authorizationpolicies")
+PEER_AUTHENTICATION = Kind("PeerAuthentication", "security.istio.io", "v1", "peerauthentications")
+REQUEST_AUTHENTICATION = Kind("RequestAuthentication", "security.istio.io", "v1", "requestauthentications")
+DESTINATION_RULE = Kind("DestinationRule", "networking.istio.io", "v1", "destinationrules")
+GATEWAY = Kind("Gateway", "networking.istio.io", "v1", "gateways")
+SMCP = Kind("ServiceMeshControlPlane", "maistra.io", "v2", "servicemeshcontrolplanes")
+SMMR = Kind("ServiceMeshMemberRoll", "maistra.io", "v1", "servicemeshmemberrolls")
+SMM = Kind("ServiceMeshMember", "maistra.io", "v1", "servicemeshmembers")
+ISTIO = Kind("Istio", "sailoperator.io", "v1", "istios", namespaced=False)
+_ADMISSION = "admissionregistration.k8s.io"
+VALIDATING_WEBHOOK = Kind(
+    "ValidatingWebhookConfiguration", _ADMISSION, "v1", "validatingwebhookconfigurations", namespaced=False
+)
+MUTATING_WEBHOOK = Kind(
+    "MutatingWebhookConfiguration", _ADMISSION, "v1", "mutatingwebhookconfigurations", namespaced=False
+)
+INGRESS = Kind("Ingress", "networking.k8s.io", "v1", "ingresses")
+OPENSHIFT_ROUTE = Kind("OpenShiftRoute", "route.openshift.io", "v1", "routes", kind="Route")
+
 ALL: tuple[Kind, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Kind))
 
 

@@ -94,7 +94,8 @@ def _issuer(now: Situation) -> Iterator[str]:
     if now.current is None and not now.switched:
         yield f"ClusterIssuer {now.target.issuer} names a Secret that holds no CA"
     elif not is_current(now.issuer):
-        yield f"ClusterIssuer {now.target.issuer} is not Ready (fix: `kubectl describe clusterissuer {now.target.issuer}`)"
+        name = now.target.issuer
+        yield f"ClusterIssuer {name} is not Ready (fix: `kubectl describe clusterissuer {name}`)"
     for problem in problems(now):
         if problem.fatal:
             yield f"{now.new_ref}: {problem.text}"
@@ -119,11 +120,12 @@ def _notes(now: Situation) -> Iterator[str]:
         yield f"left to their next renewal: {some(str(leaf.ref) for leaf in now.foreign)}"
     for bundle in holders(now):
         if bundle.owner == Owner.TRUST_MANAGER:
-            yield f"{bundle.ref} is made by trust-manager: add the new CA to Bundle {bundle.owner_name} now, remove the old one at the end"
+            name = bundle.owner_name
+            yield f"{bundle.ref} is trust-manager's: add the new CA to Bundle {name} now, remove the old one at the end"
     for bundle in now.published:
         yield f"workloads that read {bundle.ref} only at start need a restart between distribute and switch"
     drain = knative.drain_seconds(now.observation, now.installation)
-    yield f"re-issuing a Route's certificate closes that host's TLS requests older than {drain} s, once (the gateway's drain time)"
+    yield f"re-issuing a Route's certificate closes that host's TLS requests older than {drain} s, once (gateway drain)"
 
 
 def _eta(now: Situation) -> float:

@@ -16,7 +16,7 @@ from kntls.knative.installation import Installation
 from kntls.knative.installation import detect as detect_knative
 from kntls.knative.names import ROUTING_CERTIFICATE, USER_CERTIFICATE
 from kntls.model.kinds import CLUSTER_ISSUER, SECRET
-from kntls.model.objects import Object, ObjectRef, dig, namespace_of
+from kntls.model.objects import Object, ObjectRef, dig, name_of, namespace_of
 from kntls.model.observation import Observation
 from kntls.pki.certificate import Certificate
 from kntls.trust.bundles import BUNDLE_NAME, TrustBundle, bundles, published
@@ -80,7 +80,7 @@ class Situation:
     @property
     def switched(self) -> bool:
         """Whether the issuer names the new Secret."""
-        return dig(self.issuer, "spec", "ca", "secretName") == self.target.new_secret
+        return str(dig(self.issuer, "spec", "ca", "secretName")) == self.target.new_secret
 
     @property
     def leaves(self) -> tuple[Leaf, ...]:
@@ -137,31 +137,40 @@ def trusted_anchors(observation: Observation, installation: Installation) -> fro
 def generations(
     observation: Observation, installation: Installation, manager: CertManager, issuer: str
 ) -> tuple[Authority, ...]:
-    """The CAs that take part in this issuer's trust: the one it names, and those that no other issuer names but that
-    are still trusted or still behind a leaf of it."""
-    current = dig(cluster_issuer(observation, issuer), "spec", "ca", "secretName")
-    elsewhere = {
-        dig(other, "spec", "ca", "secretName")
-        for other in observation.all(CLUSTER_ISSUER)
-        if dig(other, "metadata", "name") != issuer
-    }
+    """The CAs of this issuer's series: the one it names, those behind its leaves, and those that are merely still
+    trusted and that no other issuer names."""
+    issuers = observation.all(CLUSTER_ISSUER)
+    named = {name_of(other): dig(other, "spec", "ca", "secretName") for other in issuers}
+    elsewhere = {secret for name, secret in named.items() if name != issuer}
     trusted = trusted_anchors(observation, installation)
-    mine = tuple(leaves_of(observation, issuer))
+    signers = signing(observation, manager, issuer)
     return tuple(
         ca
         for ca in authorities(observation, manager.resource_namespace)
-        if ca.secret.name == current
-        or (
-            ca.secret.name not in elsewhere
-            and (ca.anchor in trusted or any(leaf.signed_by(ca.signer) for leaf in mine))
-        )
+        if ca.secret.name == named.get(issuer)
+        or ca in signers
+        or (ca.anchor in trusted and ca.secret.name not in elsewhere)
     )
 
 
-def _olds(target: Target, found: tuple[Authority, ...], new: Authority | None) -> tuple[Authority, ...]:
+def signing(observation: Observation, manager: CertManager, issuer: str) -> tuple[Authority, ...]:
+    """The CAs whose keys signed the leaves of this issuer."""
+    mine = [leaf for leaf in leaves_of(observation, issuer) if leaf.x509]
+    every = authorities(observation, manager.resource_namespace)
+    return tuple(ca for ca in every if any(leaf.signed_by(ca.signer) for leaf in mine))
+
+
+def _olds(
+    target: Target, signers: tuple[Authority, ...], current: Authority | None,
+    found: tuple[Authority, ...],
+) -> tuple[Authority, ...]:  # fmt: skip
+    """The CAs to retire: named; else the one the issuer still names and those behind leaves; else, when nothing but
+    trust is left of it, what the series left in the bundles."""
+    others = tuple(ca for ca in found if ca.secret.name != target.new_secret)
     if target.old_secret:
-        return tuple(ca for ca in found if ca.secret.name == target.old_secret)
-    return tuple(ca for ca in found if ca.secret.name != target.new_secret and (new is None or ca.anchor != new.anchor))
+        return tuple(ca for ca in others if ca.secret.name == target.old_secret)
+    needed = tuple(ca for ca in others if ca in signers or (current is not None and ca.secret == current.secret))
+    return needed or others
 
 
 @lru_cache(maxsize=8)
@@ -172,4 +181,6 @@ def situation(observation: Observation, target: Target) -> Situation:
     current = authority_in(observation, secret_of(issuer, manager.resource_namespace))
     new = authority_in(observation, ObjectRef(SECRET, target.new_secret, manager.resource_namespace))
     found = generations(observation, installation, manager, target.issuer)
-    return Situation(observation, target, installation, manager, issuer, current, new, _olds(target, found, new))
+    signers = signing(observation, manager, target.issuer)
+    olds = _olds(target, signers, current, found)
+    return Situation(observation, target, installation, manager, issuer, current, new, olds)

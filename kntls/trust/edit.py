@@ -87,16 +87,16 @@ def adding(
     return (Change(Verb.APPLY, ref, manifest(ref, data, published=published), force=bundle is not None),)
 
 
-def removing(observation: Observation, ref: ObjectRef, anchor: Certificate) -> tuple[Change, ...]:
-    """The change that takes exactly this anchor out of a bundle; every key and every other certificate stays."""
-    bundle = _current(observation, ref)
-    if bundle is None or anchor not in bundle.certificates:
+def removing(observation: Observation, ref: ObjectRef, anchors: Iterable[Certificate]) -> tuple[Change, ...]:
+    """The change that takes exactly these anchors out of a bundle; every key and every other certificate stays."""
+    bundle, unwanted = _current(observation, ref), set(anchors)
+    if bundle is None or not unwanted & set(bundle.certificates):
         return ()
     data = dict(bundle.data)
     for key in data:
-        held = [cert for cert in bundle.certificates if cert in _in_key(bundle, key)]
-        if anchor in held:
-            data[key] = write([cert for cert in held if cert != anchor])
+        held = _in_key(bundle, key)
+        if unwanted & set(held):
+            data[key] = write([cert for cert in held if cert not in unwanted])
     return (Change(Verb.APPLY, ref, manifest(ref, data, published=bundle.published), force=True),)
 
 

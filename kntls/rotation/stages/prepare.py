@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from kntls.certmanager.leaves import leaves_of
 from kntls.certmanager.manifests import SELF_SIGNED_ISSUER, root_certificate, self_signed_issuer
@@ -35,18 +36,16 @@ def common_name(now: Situation) -> str:
     taken = {ca.signer.common_name for ca in authorities(now.observation, now.manager.resource_namespace)}
     wanted = now.target.root.common_name
     candidates = [wanted, f"{wanted} {now.target.new_secret}"]
-    return next(
-        (name for name in candidates if name not in taken), f"{wanted} {now.observation.taken_at:%Y-%m-%d %H%M%S}"
-    )
+    dated = f"{wanted} {now.observation.taken_at:%Y-%m-%d %H%M%S}"
+    return next((name for name in candidates if name not in taken), dated)
 
 
 def _manifests(now: Situation) -> tuple[dict[str, object], ...]:
     root = _root_of(now.observation, now.current.secret) if now.current else None
     maker = str(dig(root or {}, "spec", "issuerRef", "name", default=SELF_SIGNED_ISSUER))
     options = replace(now.target.root, common_name=common_name(now))
-    certificate = root_certificate(
-        now.target.new_secret, now.target.new_secret, now.manager.resource_namespace, options, maker
-    )
+    name = now.target.new_secret
+    certificate = root_certificate(name, name, now.manager.resource_namespace, options, maker)
     if now.observation.get(CLUSTER_ISSUER, maker) is None:
         return (self_signed_issuer(maker), certificate)
     return (certificate,)
@@ -56,15 +55,10 @@ def problems(now: Situation) -> tuple[Problem, ...]:
     """What is wrong with the new CA, judged against every other CA and the leaves' lifetime."""
     if now.new is None:
         return ()
-    others = [
-        ca.signer for ca in authorities(now.observation, now.manager.resource_namespace) if ca.secret != now.new.secret
-    ]
-    lifetimes = [
-        leaf.x509.not_after - leaf.x509.not_before
-        for leaf in leaves_of(now.observation, now.target.issuer)
-        if leaf.x509
-    ]
-    longest = max(lifetimes, default=None)
+    every = authorities(now.observation, now.manager.resource_namespace)
+    others = [ca.signer for ca in every if ca.secret != now.new.secret]
+    issued = [leaf.x509 for leaf in leaves_of(now.observation, now.target.issuer) if leaf.x509]
+    longest = max((cert.not_after - cert.not_before for cert in issued), default=timedelta(days=90))
     material = now.new.material
     return tuple(
         lint_ca(

@@ -55,12 +55,8 @@ def _worth_triggering(leaf: Leaf, now: Situation) -> bool:
 
 def _complete(leaf: Leaf) -> bool:
     wanted = frozenset(dig(leaf.certificate, "spec", "dnsNames", default=[]))
-    return (
-        leaf.material is not None
-        and leaf.material.key_matches
-        and leaf.x509 is not None
-        and wanted <= leaf.x509.sans.dns
-    )
+    key = leaf.material is not None and leaf.material.key_matches
+    return key and leaf.x509 is not None and wanted <= leaf.x509.sans.dns
 
 
 def _actions(now: Situation, target: Target) -> tuple[Action, ...]:
@@ -70,9 +66,7 @@ def _actions(now: Situation, target: Target) -> tuple[Action, ...]:
 
     def done(observation: Observation) -> Progress:
         current = situation(observation, target)
-        return Progress.of(
-            {f"{leaf.ref.namespace}/{leaf.ref.name}": not wrong_with(leaf, current) for leaf in current.leaves}
-        )
+        return Progress.of({str(leaf.ref): not wrong_with(leaf, current) for leaf in current.leaves})
 
     def guard(observation: Observation) -> str:
         current = situation(observation, target)

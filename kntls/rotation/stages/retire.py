@@ -46,19 +46,15 @@ def still_trusted(now: Situation) -> dict[str, bool]:
 
 
 def _places(now: Situation) -> tuple[ObjectRef, ...]:
-    return tuple(
-        bundle.ref for space in now.installation.trust_namespaces for bundle in bundles(now.observation, space)
-    )
+    spaces = now.installation.trust_namespaces
+    return tuple(bundle.ref for space in spaces for bundle in bundles(now.observation, space))
 
 
 def _remedy(bundle: TrustBundle) -> str:
     if bundle.owner == Owner.TRUST_MANAGER:
         return f" (remove the old CA from the sources of trust-manager's Bundle {bundle.owner_name})"
-    return (
-        ""
-        if bundle.owner == Owner.KNTLS
-        else f" (remove it there, or `--adopt {bundle.ref.namespace}/{bundle.ref.name}`)"
-    )
+    adopt = f" (remove it there, or `--adopt {bundle.ref.namespace}/{bundle.ref.name}`)"
+    return "" if bundle.owner == Owner.KNTLS else adopt
 
 
 def objection(now: Situation) -> str:
@@ -78,7 +74,8 @@ def _actions(_: Situation, target: Target) -> tuple[Action, ...]:
     def changes(observation: Observation) -> tuple[Change, ...]:
         now = situation(observation, target)
         spots = [bundle.ref for bundle in holders(now) if _writable(bundle, target)]
-        return tuple(change for ref in spots for ca in now.olds for change in removing(observation, ref, ca.anchor))
+        old = [ca.anchor for ca in now.olds]
+        return tuple(change for ref in spots for change in removing(observation, ref, old))
 
     def done(observation: Observation) -> Progress:
         return Progress.of(still_trusted(situation(observation, target)))

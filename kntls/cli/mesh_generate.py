@@ -1,0 +1,314 @@
+"""`kntls mesh generate`: manifests for tenants, policies, mTLS and the control plane."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kntls.cli.options import Common, group, with_common
+from kntls.errors import InputError, UsageError
+from kntls.mesh.generate.model import Flavour, Generated, Target, parse_labels
+
+app = group("Manifests for the mesh: YAML on standard output, a directory, or a kustomization.")
+
+Many = list[str] | None
+Switch = bool | None
+
+
+def _flag(*names: str, help: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, help=help, metavar=metavar, show_default=False)
+
+
+NAMESPACES = Annotated[Many, _flag("--namespace", "-n", help="namespace; repeat for more", metavar="NS")]
+SELECTOR = Annotated[str | None, _flag("--selector", "-l", help="labels of the workload", metavar="K=V,…")]
+PORTS = Annotated[Many, _flag("--port", help="container port; repeat for more", metavar="PORT")]
+
+TARGET_FLAGS: dict[str, Any] = {
+    "flavour": Annotated[Flavour | None, _flag("--flavour", help="whose mesh (istio)")],
+    "root_namespace": Annotated[
+        str | None, _flag("--root-namespace", help="the control plane's namespace (istio-system)", metavar="NS")
+    ],
+    "cluster_domain": Annotated[
+        str | None, _flag("--cluster-domain", help="the cluster's domain (cluster.local)", metavar="DOMAIN")
+    ],
+    "directory": Annotated[str | None, _flag("--directory", help="write one file an object", metavar="DIR")],
+    "kustomize": Annotated[str | None, _flag("--kustomize", help="the same, with a kustomization", metavar="DIR")],
+}
+
+
+@dataclass(frozen=True)
+class _Where:
+    """Where generated manifests go."""
+
+    directory: str | None
+    kustomize: str | None
+
+
+def _take(values: dict[str, Any]) -> tuple[Target, _Where]:
+    taken = {key: values.pop(key, None) for key in TARGET_FLAGS}
+    given = {key: taken[key] for key in ("flavour", "root_namespace", "cluster_domain") if taken[key]}
+    where = _Where(taken["directory"], taken["kustomize"])
+    if where.directory and where.kustomize:
+        raise UsageError("--directory and --kustomize exclude each other")
+    return Target(**given), where
+
+
+def _generator(function: Callable[..., Generated]) -> Callable[..., None]:
+    """A command from a function `(common, target, **own) -> Generated`: adds the target's flags, writes the result."""
+    first = list(inspect.signature(function, eval_str=True).parameters.values())
+    kind = inspect.Parameter.KEYWORD_ONLY
+    shared = [
+        inspect.Parameter(name, kind, default=None, annotation=annotation) for name, annotation in TARGET_FLAGS.items()
+    ]
+
+    @functools.wraps(function)
+    def command(common: Common, **values: Any) -> None:
+        target, where = _take(values)
+        _finish(common, function(common, target, **values), where)
+
+    command.__signature__ = inspect.Signature([first[0], *first[2:], *shared])  # type: ignore[attr-defined]
+    wrapped: Callable[..., None] = app.command(function.__name__.strip("_").replace("_", "-"))(with_common(command))
+    return wrapped
+
+
+def _finish(common: Common, generated: Generated, where: _Where) -> None:
+    from kntls.report.manifests import Manifests, stream, write
+
+    manifests = Manifests(generated.objects, generated.files, generated.secret_files)
+    directory = where.directory or where.kustomize
+    if directory:
+        for path in write(directory, manifests, kustomize=bool(where.kustomize)):
+            typer.echo(path)
+    else:
+        output = common.output or "yaml"
+        if output not in ("yaml", "json", "name"):
+            raise UsageError(f"generate has no output {output!r}", fix="use yaml, json or name")
+        typer.echo(stream(manifests, output), nl=False)
+    for note in generated.notes:
+        print(f"note: {note}", file=sys.stderr)  # noqa: T201
+
+
+@_generator
+def _tenant(
+    common: Common,
+    target: Target,
+    name: Annotated[str, typer.Argument(help="the tenant's name", metavar="NAME")],
+    namespaces: NAMESPACES = None,
+    serving: Annotated[bool, typer.Option("--serving/--no-serving", help="the tenant uses Serving")] = True,
+    eventing: Annotated[bool, typer.Option("--eventing/--no-eventing", help="the tenant uses Eventing")] = True,
+    harden: Annotated[bool, typer.Option("--harden", help="check the activator's namespace header too")] = False,
+) -> Generated:
+    """Isolate a tenant: everything its namespaces and the shared components allow it, and nothing else."""
+    from kntls.mesh.generate.tenant import Tenant, tenant
+
+    return tenant(Tenant(name, tuple(namespaces or ()), serving, eventing, harden), target)
+
+
+@_generator
+def _baseline(common: Common, target: Target) -> Generated:
+    """Close knative-serving and knative-eventing, and open what their components need of each other."""
+    from kntls.mesh.generate.baseline import baseline
+
+    return baseline(target)
+
+
+@_generator
+def _policy(
+    common: Common,
+    target: Target,
+    template: Annotated[
+        str, typer.Argument(help="allow-all, deny-all, outside-namespace, ingress, caller or tcp-ports")
+    ],
+    namespace: Annotated[
+        str | None, _flag("--namespace", "-n", help="scope; without it the whole mesh", metavar="NS")
+    ] = None,
+    selector: SELECTOR = None,
+    action: Annotated[str, typer.Option("--action", help="ALLOW or DENY")] = "ALLOW",
+    name: Annotated[str | None, _flag("--name", help="the policy's name", metavar="NAME")] = None,
+    source_namespaces: Annotated[
+        Many, _flag("--source-namespace", help="namespace that counts as inside", metavar="NS")
+    ] = None,
+    ip_blocks: Annotated[Many, _flag("--ip-block", help="address or CIDR of clients", metavar="CIDR")] = None,
+    original_address: Annotated[
+        bool, typer.Option("--original-address", help="take clients' addresses from X-Forwarded-For")
+    ] = False,
+    service_accounts: Annotated[Many, _flag("--service-account", help="caller", metavar="NS/NAME")] = None,
+    methods: Annotated[Many, _flag("--method", help="HTTP method", metavar="METHOD")] = None,
+    ports: PORTS = None,
+) -> Generated:
+    """One AuthorizationPolicy from a template, at mesh, namespace or workload scope."""
+    from kntls.mesh.generate.policy import Request, policy
+
+    request = Request(
+        template,
+        action.upper(),
+        namespace or "",
+        parse_labels(selector) if selector else {},
+        name or "",
+        tuple(source_namespaces or ()),
+        tuple(ip_blocks or ()),
+        original_address,
+        tuple(service_accounts or ()),
+        tuple(methods or ()),
+        tuple(ports or ()),
+    )
+    return policy(request, target)
+
+
+@_generator
+def _integration(
+    common: Common,
+    target: Target,
+    domain: Annotated[str, _flag("--domain", help="wildcard domain of the services", metavar="DOMAIN")],
+    secret: Annotated[str | None, _flag("--secret", help="name of its Secret (wildcard-certs)", metavar="NAME")] = None,
+    cert: Annotated[str | None, _flag("--cert", help="its certificate", metavar="FILE")] = None,
+    key: Annotated[str | None, _flag("--key", help="its key; referred to, never printed", metavar="FILE")] = None,
+    issuer: Annotated[
+        str | None, _flag("--issuer", help="let this ClusterIssuer sign it instead", metavar="NAME")
+    ] = None,
+) -> Generated:
+    """Tie Knative Serving to the mesh: KnativeServing, gateways, local gateway, wildcard certificate."""
+    from kntls.mesh.generate.integration import Integration, integration
+
+    return integration(Integration(domain, secret or "wildcard-certs", cert or "", key or "", issuer or ""), target)
+
+
+@_generator
+def _mtls(
+    common: Common,
+    target: Target,
+    mode: Annotated[str, typer.Option("--mode", help="STRICT, PERMISSIVE or DISABLE")] = "STRICT",
+    namespaces: NAMESPACES = None,
+    selector: SELECTOR = None,
+    name: Annotated[str | None, _flag("--name", help="the PeerAuthentication's name", metavar="NAME")] = None,
+    ports: Annotated[
+        Many, _flag("--port", help="mode of one container port; needs --selector", metavar="PORT=MODE")
+    ] = None,
+    hosts: Annotated[Many, _flag("--host", help="add a DestinationRule ISTIO_MUTUAL", metavar="HOST")] = None,
+    plaintext_hosts: Annotated[
+        Many, _flag("--plaintext-host", help="add a DestinationRule DISABLE", metavar="HOST")
+    ] = None,
+    local_gateway: Annotated[
+        bool, typer.Option("--local-gateway", help="knative-local-gateway takes mTLS only")
+    ] = False,
+    prestop: Annotated[
+        Many, _flag("--prestop", help="Knative service whose port 8022 the kubelet may call", metavar="NAME")
+    ] = None,
+    outside: Annotated[
+        Many, _flag("--outside", help="accept that this one outside the mesh breaks", metavar="NS[/NAME]")
+    ] = None,
+) -> Generated:
+    """Who must use mTLS: PeerAuthentications at mesh, namespace or workload level, and what goes with them."""
+    from kntls.mesh.generate.mtls import Mode, Mtls, mtls, parse_ports
+
+    if mode.upper() not in Mode.__members__:
+        raise UsageError(f"{mode!r} is no mTLS mode", fix="use STRICT, PERMISSIVE or DISABLE")
+    wanted = Mtls(
+        Mode(mode.upper()),
+        tuple(namespaces or ()),
+        parse_labels(selector) if selector else {},
+        name or "",
+        parse_ports(tuple(ports or ())),
+        tuple(hosts or ()),
+        tuple(plaintext_hosts or ()),
+        local_gateway,
+        tuple(prestop or ()),
+    )
+    return mtls(wanted, target)
+
+
+def _text(path: str | None) -> str:
+    if not path:
+        return ""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot be read: {error}", where=path) from error
+
+
+@_generator
+def _control_plane(
+    common: Common,
+    target: Target,
+    name: Annotated[str | None, _flag("--name", help="of the SMCP (basic) or Istio (default)", metavar="NAME")] = None,
+    mtls: Annotated[Switch, typer.Option("--mtls/--no-mtls", help="STRICT or PERMISSIVE for the mesh")] = None,
+    auto_mtls: Annotated[
+        Switch, typer.Option("--auto-mtls/--no-auto-mtls", help="clients find out by themselves")
+    ] = None,
+    min_tls: Annotated[str | None, _flag("--min-tls", help="TLSv1_2, TLSv1_3, …", metavar="VERSION")] = None,
+    max_tls: Annotated[str | None, _flag("--max-tls", help="OSSM 2 only", metavar="VERSION")] = None,
+    ciphers: Annotated[Many, _flag("--cipher", help="IANA name, in order of priority", metavar="SUITE")] = None,
+    curves: Annotated[Many, _flag("--curve", help="CurveP256, X25519, …", metavar="CURVE")] = None,
+    jwks_ca: Annotated[str | None, _flag("--jwks-ca", help="CA of the servers that hold JWKS", metavar="FILE")] = None,
+    knative: Annotated[bool, typer.Option("--knative", help="add what Knative Serving needs")] = False,
+) -> Generated:
+    """The control plane's TLS: an SMCP (OSSM 2), an Istio CR (OSSM 3) or Helm values (Istio)."""
+    from dataclasses import replace
+
+    from kntls.mesh.generate.control_plane import ControlPlane, control_plane
+
+    wanted = ControlPlane(
+        mtls,
+        auto_mtls,
+        min_tls or "",
+        max_tls or "",
+        tuple(ciphers or ()),
+        tuple(curves or ()),
+        _text(jwks_ca),
+        knative,
+    )
+    return control_plane(wanted, replace(target, control_plane=name or ""))
+
+
+@_generator
+def _member_roll(
+    common: Common,
+    target: Target,
+    namespaces: NAMESPACES = None,
+    revision: Annotated[str | None, _flag("--revision", help="control-plane revision", metavar="REV")] = None,
+    static: Annotated[
+        bool, typer.Option("--knative/--no-knative", help="add knative-serving and knative-eventing")
+    ] = True,
+) -> Generated:
+    """Who is in the mesh: the member roll (OSSM 2) or the injection labels."""
+    from kntls.mesh.generate.member_roll import Members, member_roll
+
+    return member_roll(Members(tuple(namespaces or ()), revision or "", static), target)
+
+
+@_generator
+def _jwt(
+    common: Common,
+    target: Target,
+    name: Annotated[str, typer.Argument(help="name of the RequestAuthentication", metavar="NAME")],
+    namespace: Annotated[str, _flag("--namespace", "-n", help="the workload's namespace", metavar="NS")],
+    issuer: Annotated[str, _flag("--issuer", help="the tokens' issuer", metavar="URL")],
+    jwks_uri: Annotated[str | None, _flag("--jwks-uri", help="where its keys are", metavar="URL")] = None,
+    jwks: Annotated[str | None, _flag("--jwks", help="its public keys, as JSON", metavar="FILE")] = None,
+    audiences: Annotated[Many, _flag("--audience", help="accepted audience", metavar="TEXT")] = None,
+    selector: SELECTOR = None,
+    claims: Annotated[Many, _flag("--claim", help="claim that must hold", metavar="NAME=VALUE")] = None,
+    ports: PORTS = None,
+) -> Generated:
+    """Ask for JSON Web Tokens: RequestAuthentication and the policies that make it count."""
+    from kntls.mesh.generate.jwt import Jwt, jwt
+
+    wanted = Jwt(
+        name,
+        namespace,
+        issuer,
+        jwks_uri or "",
+        _text(jwks).strip(),
+        tuple(audiences or ()),
+        parse_labels(selector) if selector else {},
+        tuple(claims or ()),
+        tuple(ports or ()),
+    )
+    return jwt(wanted, target)

@@ -1,0 +1,78 @@
+"""What control planes in the input say about the mesh, and what their operator makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kntls.mesh.authz.model import Mesh
+from kntls.mesh.resources import Resource, Resources
+
+SMCP, ISTIO = "ServiceMeshControlPlane", "Istio"
+
+
+def get(found: Mapping[str, Any], *path: str) -> Any:
+    """The value at a path of keys, or None where a step is missing or no mapping."""
+    value: Any = found
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def control_planes(resources: Resources) -> tuple[Resource, ...]:
+    """Every SMCP and Istio CR."""
+    return tuple(resources.all(SMCP, ISTIO))
+
+
+def home(control_plane: Resource) -> str:
+    """The namespace of a control plane's istiod: an SMCP's own, an Istio CR's `spec.namespace`."""
+    if control_plane.kind == SMCP:
+        return control_plane.namespace
+    return str(control_plane.spec.get("namespace") or "istio-system")
+
+
+def settings(resources: Resources, root_namespace: str = "") -> Mesh:
+    """The mesh's settings, from the first control plane in the input; Istio's defaults where there is none."""
+    planes = control_planes(resources)
+    if not planes:
+        return Mesh(root_namespace=root_namespace or "istio-system")
+    plane = planes[0]
+    smcp = plane.kind == SMCP
+    trust = get(plane.spec, "security", "trust") if smcp else get(plane.spec, "values", "meshConfig")
+    domain, extra = ("domain", "additionalDomains") if smcp else ("trustDomain", "trustDomainAliases")
+    auto = ("security", "dataPlane", "automtls") if smcp else ("values", "meshConfig", "enableAutoMtls")
+    return Mesh(
+        root_namespace=root_namespace or home(plane),
+        trust_domain=str(get(trust or {}, domain) or "cluster.local"),
+        aliases=tuple(map(str, get(trust or {}, extra) or ())),
+        auto_mtls=get(plane.spec, *auto) is not False,
+    )
+
+
+def implied(resources: Resources) -> tuple[Resource, ...]:
+    """What the OSSM 2 operator creates from each SMCP, marked by its location.
+
+    Source: maistra istio-operator resources/helm/v2.4/mesh-config/templates/enable-mesh-mtls.yaml.
+    """
+    return tuple(made for plane in resources.all(SMCP) for made in _of_smcp(plane))
+
+
+def _of_smcp(plane: Resource) -> Iterator[Resource]:
+    mtls = get(plane.spec, "security", "dataPlane", "mtls")
+    if mtls is None:
+        return
+    where = f"implied by {plane.where}"
+    mode = "STRICT" if mtls else "PERMISSIVE"
+    yield _object("security.istio.io/v1", "PeerAuthentication", "default", plane, {"mtls": {"mode": mode}}, where)
+    if mtls:
+        for name, host, tls in (
+            ("default", "*.cluster.local", "ISTIO_MUTUAL"),
+            ("api-server", "kubernetes.default.svc.cluster.local", "DISABLE"),
+        ):
+            spec = {"host": host, "trafficPolicy": {"tls": {"mode": tls}}}
+            yield _object("networking.istio.io/v1", "DestinationRule", name, plane, spec, where)
+
+
+def _object(version: str, kind: str, name: str, plane: Resource, spec: dict[str, Any], where: str) -> Resource:
+    metadata = {"name": name, "namespace": plane.namespace}
+    return Resource({"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec}, where)

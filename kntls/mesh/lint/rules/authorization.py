@@ -1,0 +1,369 @@
+"""AuthorizationPolicies: what they say and what Istio makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from kntls.mesh.authz import Action, AuthorizationPolicy, MtlsMode, Rule, Terms
+from kntls.mesh.authz.matchers import family_of
+from kntls.mesh.authz.validation import problems
+from kntls.mesh.inventory import Member
+from kntls.mesh.lint.model import Hit, Policy, World, rule
+from kntls.mesh.resources import Resource
+from kntls.model.findings import Severity
+
+METHODS = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"))
+SERVING = "knative-serving"
+
+
+def terms(each: Rule) -> Iterator[Terms]:
+    """Every term of a rule."""
+    for selection in (*each.sources, *each.operations, each.when):
+        yield from selection
+
+
+def http_only(term: Terms) -> bool:
+    """Whether a term exists on HTTP ports only."""
+    family = family_of(term.attribute)
+    return family is not None and family.http_only
+
+
+def needs_mtls(term: Terms) -> bool:
+    """Whether a term looks at the peer's certificate."""
+    family = family_of(term.attribute)
+    return family is not None and (family.needs_mtls or term.attribute == "connection.sni")
+
+
+def rule_ports(each: Rule) -> tuple[int, ...]:
+    """The ports a rule is limited to; empty when some operation has none."""
+    found: list[int] = []
+    for operation in each.operations:
+        values = [value for term in operation if term.attribute == "destination.port" for value in term.values]
+        if not values:
+            return ()
+        found += [int(value) for value in values if value.isdigit()]
+    return tuple(dict.fromkeys(found))
+
+
+def _numbered(world: World, *actions: Action) -> Iterator[tuple[AuthorizationPolicy, Hit, int, Rule]]:
+    for found, policy in world.policies:
+        if policy.action in actions:
+            for index, each in enumerate(policy.rules):
+                yield policy, Hit(found, f"rule {index}"), index, each
+
+
+def _names(found: list[Terms]) -> str:
+    return ", ".join(dict.fromkeys(map(_shown, found)))
+
+
+def _shown(term: Terms) -> str:
+    """How the policy writes it: a condition's key, or the field's name."""
+    return term.attribute if term.path.startswith("when") else term.path.rpartition(".")[2]
+
+
+@rule(
+    "MESH-AUTHZ-001",
+    Severity.ERROR,
+    "Istio rejects the policy",
+    fix="correct the field; kubectl apply --dry-run=server shows the same on a cluster with Istio",
+)
+def rejected(world: World) -> Iterator[Hit]:
+    """Istio's webhook refuses it. Where the webhook was bypassed (or is down), istiod ignores the object silently."""
+    for found in world.resources.all("AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"):
+        for path, reason in problems(found):
+            yield Hit(found, f"{path}: {reason}")
+
+
+def _tcp_ports(world: World, member: Member, limited: tuple[int, ...]) -> list[int]:
+    ports = world.ports(member)
+    return [port for port, protocol in ports.items() if protocol == "tcp" and (not limited or port in limited)]
+
+
+@rule(
+    "MESH-AUTHZ-002",
+    Severity.ERROR,
+    "ALLOW with HTTP fields on a TCP port",
+    fix="split the rule: one for the HTTP ports with the HTTP fields, one with only ports for the TCP ports",
+)
+def allow_http_on_tcp(world: World) -> Iterator[Hit]:
+    """On a TCP port Istio cannot build an HTTP condition and drops the whole ALLOW rule, even its pure TCP parts. If no
+    other rule matches, every connection to that port is refused."""
+    for policy, hit, index, each in _numbered(world, Action.ALLOW):
+        fields = [term for term in terms(each) if http_only(term)]
+        if not fields:
+            continue
+        for member in world.selected(policy):
+            for port in _tcp_ports(world, member, rule_ports(each)):
+                reason = f"rule {index} uses {_names(fields)}: it is dropped on TCP port {port} of {member}"
+                yield Hit(hit.found, reason)
+
+
+def _left_on_tcp(each: Rule) -> list[Terms]:
+    """What still limits a DENY rule on a TCP port, where HTTP terms are left out; one emptied alternative opens all."""
+    kept: list[Terms] = []
+    for alternatives in (each.sources, each.operations):
+        left = [[term for term in selection if not http_only(term)] for selection in alternatives]
+        kept += [term for selection in left for term in selection] if all(left) else []
+    return kept + [term for term in each.when if not http_only(term)]
+
+
+def _widened(world: World, policy: AuthorizationPolicy, each: Rule) -> tuple[str, bool] | None:
+    """What a DENY rule with HTTP terms denies on TCP ports, and whether such ports are known; None if nothing more."""
+    limited = rule_ports(each)
+    known = [port for member in world.selected(policy) for port in _tcp_ports(world, member, limited)]
+    if limited and not known:
+        return None
+    places = f"TCP port {', '.join(map(str, sorted(set(known))))}" if known else "every TCP port in its scope"
+    left = [term for term in _left_on_tcp(each) if term.attribute != "destination.port"]
+    whom = f"every connection that matches {_names(left)}" if left else "every connection"
+    return f"it denies {whom} on {places}", bool(known)
+
+
+def _widening(world: World, *, when_only: bool) -> Iterator[Hit]:
+    for policy, hit, index, each in _numbered(world, Action.DENY):
+        fields = [term for term in terms(each) if http_only(term)]
+        if not fields or all(term in each.when for term in fields) is not when_only:
+            continue
+        if widened := _widened(world, policy, each):
+            effect, known = widened
+            severity = Severity.ERROR if known else None
+            yield Hit(hit.found, f"rule {index} uses {_names(fields)}: {effect}", severity)
+
+
+@rule(
+    "MESH-AUTHZ-003",
+    Severity.WARNING,
+    "DENY with HTTP fields and no port",
+    fix="add to.operation.ports with the HTTP ports",
+)
+def deny_http_only(world: World) -> Iterator[Hit]:
+    """On TCP ports Istio leaves the HTTP fields of a DENY rule out and keeps the rest; a rule with nothing else denies
+    every connection. Name the HTTP ports, and the rule means the same everywhere."""
+    yield from _widening(world, when_only=False)
+
+
+@rule(
+    "MESH-AUTHZ-004",
+    Severity.WARNING,
+    "DENY whose only HTTP fields are when-conditions",
+    fix="add to.operation.ports with the HTTP ports",
+)
+def deny_when_only(world: World) -> Iterator[Hit]:
+    """A DENY rule limited by `request.headers` or `request.auth` conditions alone denies every TCP connection, and
+    Istio's own validation does not warn of it."""
+    yield from _widening(world, when_only=True)
+
+
+def _covers(wide: AuthorizationPolicy, narrow: AuthorizationPolicy, root: str) -> bool:
+    """Whether every workload of `narrow` is one of `wide`, whatever workloads there are."""
+    return wide.namespace in (narrow.namespace, root) and wide.scope.selects(narrow.scope.labels)
+
+
+@rule(
+    "MESH-AUTHZ-005",
+    Severity.WARNING,
+    "Only dry-run ALLOW policies",
+    fix="enforce one ALLOW policy (an empty spec denies the rest), or remove the annotation istio.io/dry-run",
+)
+def dry_run_only(world: World) -> Iterator[Hit]:
+    """A dry-run ALLOW policy enforces nothing. Where no enforced ALLOW policy covers the same workloads, everything
+    that no DENY rule names is let through."""
+    root = world.mesh.root_namespace
+    enforced = [policy for _, policy in world.policies if policy.action is Action.ALLOW and not policy.dry_run]
+    for found, policy in world.policies:
+        observed = policy.action is Action.ALLOW and policy.dry_run
+        if observed and not any(_covers(each, policy, root) for each in enforced):
+            yield Hit(found, "it is dry-run and no enforced ALLOW policy covers its workloads: everything is allowed")
+
+
+def _plaintext_effect(policy: AuthorizationPolicy, term: Terms) -> tuple[Severity, str]:
+    """What a plaintext caller, who has no identity, does to a term of a policy."""
+    positive, allow = bool(term.values), policy.action is Action.ALLOW
+    if positive and not allow:
+        return Severity.ERROR, "a plaintext caller slips through"
+    if not positive and allow:
+        return Severity.ERROR, "a plaintext caller matches it and is allowed"
+    return Severity.WARNING, "a plaintext caller never matches it" if positive else "it also stops plaintext callers"
+
+
+@rule(
+    "MESH-AUTHZ-006",
+    Severity.WARNING,
+    "Identity fields where plaintext is possible",
+    fix="enforce STRICT there: kntls mesh generate mtls --mode STRICT",
+)
+def identity_without_strict(world: World) -> Iterator[Hit]:
+    """principals, namespaces, serviceAccounts, trustDomains, the source.* conditions and connection.sni read the
+    client's certificate. PERMISSIVE is not enough: a plaintext caller has none, so positive fields never match it and
+    negated ones always do. Judged for each workload and port."""
+    for policy, hit, index, each in _numbered(world, Action.ALLOW, Action.DENY):
+        fields = [term for term in terms(each) if needs_mtls(term)]
+        places = world.possible_modes(policy, rule_ports(each)) if fields else {}
+        loose = {place: mode for place, mode in places.items() if mode is not MtlsMode.STRICT}
+        if loose:
+            severity, effect = min((_plaintext_effect(policy, term) for term in fields), key=lambda found: found[0])
+            where, mode = next(iter(loose.items()))
+            more = f" and {len(loose) - 1} more" if len(loose) > 1 else ""
+            yield Hit(hit.found, f"rule {index} uses {_names(fields)} but {where} is {mode}{more}: {effect}", severity)
+
+
+@rule(
+    "MESH-AUTHZ-007",
+    Severity.ERROR,
+    "targetRefs on sidecars",
+    fix="use spec.selector for workloads with sidecars; targetRefs are for gateways and waypoints",
+)
+def target_references(world: World) -> Iterator[Hit]:
+    """A sidecar ignores every policy with targetRef or targetRefs, so the policy protects nothing there."""
+    gateways = {
+        (found.namespace, found.name) for found in world.resources.in_group("Gateway", "gateway.networking.k8s.io")
+    }
+    policies: Iterable[tuple[Resource, Policy]] = (*world.policies, *world.tokens)
+    for found, policy in policies:
+        lost = [
+            each
+            for each in policy.scope.targets
+            if each.kind not in ("Gateway", "GatewayClass") or (policy.namespace, each.name) not in gateways
+        ]
+        for each in lost:
+            reason = f"{each.kind} {each.name} is no gateway in the input: sidecars ignore this policy"
+            yield Hit(found, reason, None if each.kind not in ("Gateway", "GatewayClass") else Severity.WARNING)
+
+
+def _host_terms(each: Rule) -> Iterator[tuple[Terms, bool]]:
+    """Host terms, each with whether its values are the negated ones."""
+    for operation in each.operations:
+        for term in operation:
+            if term.attribute == "host":
+                yield term, bool(term.not_values)
+
+
+def _portless(hosts: tuple[str, ...]) -> list[str]:
+    """Exact or suffix hosts without a port, and no sibling that has one."""
+    ported = {host.rpartition(":")[0] for host in hosts if ":" in host}
+    return [host for host in hosts if ":" not in host and not host.endswith("*") and host not in ported]
+
+
+@rule(
+    "MESH-AUTHZ-008",
+    Severity.INFO,
+    "Hosts without their port",
+    fix="add each host once more with `:*` or the port behind it",
+)
+def hosts_without_port(world: World) -> Iterator[Hit]:
+    """Istio compares `hosts` with the Host header as sent, port included: `a.example.com` does not match
+    `a.example.com:8080`. In DENY (and notHosts of ALLOW) a client escapes by adding the port."""
+    for policy, hit, index, each in _numbered(world, Action.ALLOW, Action.DENY):
+        for term, negative in _host_terms(each):
+            hosts = _portless(term.not_values if negative else term.values)
+            escapes = (policy.action is Action.DENY) is not negative
+            if hosts:
+                effect = "escapes it" if escapes else "is not matched"
+                severity = Severity.ERROR if escapes else None
+                yield Hit(hit.found, f"rule {index}: a Host of {hosts[0]} with a port {effect}", severity)
+
+
+@rule(
+    "MESH-AUTHZ-009",
+    Severity.WARNING,
+    "Hosts only with a port",
+    fix="add the host without its port",
+)
+def hosts_with_port(world: World) -> Iterator[Hit]:
+    """A client leaves the port out of Host where it is the scheme's default, so `a.example.com:80` hardly ever
+    matches."""
+    for _, hit, index, each in _numbered(world, Action.ALLOW, Action.DENY):
+        for term, negative in _host_terms(each):
+            hosts = term.not_values if negative else term.values
+            plain = {host for host in hosts if ":" not in host}
+            for host in (host for host in hosts if ":" in host and not host.endswith(":*")):
+                if host.rpartition(":")[0] not in plain:
+                    yield Hit(hit.found, f"rule {index}: {host} matches only requests that carry the port")
+
+
+def _to_activator(policy: AuthorizationPolicy) -> bool:
+    labels = policy.scope.labels
+    return policy.namespace == SERVING and "activator" in (labels.get("app"), labels.get("app.kubernetes.io/component"))
+
+
+def _checks_header(each: Rule) -> bool:
+    return any("knative-serving-namespace" in term.attribute.lower() for term in each.when)
+
+
+@rule(
+    "MESH-AUTHZ-010",
+    Severity.INFO,
+    "The activator is guarded by Host alone",
+    fix="kntls mesh generate tenant --harden adds the header conditions",
+)
+def activator_by_host(world: World) -> Iterator[Hit]:
+    """The activator trusts the Knative-Serving-Namespace and -Revision headers before Host. A tenant that reaches it
+    directly may send its own Host and another tenant's headers (read from Serving's code, not seen on a cluster)."""
+    for policy, hit, index, each in _numbered(world, Action.ALLOW):
+        if _to_activator(policy) and any(_host_terms(each)) and not _checks_header(each):
+            yield Hit(hit.found, f"rule {index} checks hosts but not the Knative-Serving-Namespace header")
+
+
+@rule(
+    "MESH-AUTHZ-011",
+    Severity.ERROR,
+    "A host pattern that matches every namespace",
+    fix="name the namespace: *.NAMESPACE.svc.cluster.local",
+)
+def host_of_everybody(world: World) -> Iterator[Hit]:
+    """`*.local`, `*.svc` or `*.cluster.local` matches Services of every namespace. It comes about when a tenant's
+    namespace is called like a part of the cluster's domain."""
+    parts = world.mesh.cluster_domain.split(".")
+    suffixes = {".".join(parts[index:]) for index in range(len(parts))}
+    everybody = {f"*.{each}" for each in (*suffixes, "svc", f"svc.{world.mesh.cluster_domain}")} | {"*"}
+    for _, hit, index, each in _numbered(world, Action.ALLOW):
+        for term, negative in _host_terms(each):
+            for host in set(() if negative else term.values) & everybody:
+                yield Hit(hit.found, f"rule {index}: {host} matches hosts of every namespace")
+
+
+@rule(
+    "MESH-AUTHZ-012",
+    Severity.WARNING,
+    "The selector matches no workload",
+    fix="compare spec.selector.matchLabels with the labels of the pods",
+)
+def selects_nothing(world: World) -> Iterator[Hit]:
+    """A policy whose selector matches nothing protects nothing. Judged only where workloads of its namespace are in
+    the input."""
+    known = {member.namespace for member in world.members}
+    policies: Iterable[tuple[Resource, Policy]] = (*world.policies, *world.tokens, *world.peers)
+    for found, policy in policies:
+        if policy.namespace in known and policy.scope.labels and not world.selected(policy):
+            labels = ",".join(f"{key}={value}" for key, value in policy.scope.labels.items())
+            yield Hit(found, f"no workload of {policy.namespace} has {labels}")
+
+
+@rule(
+    "MESH-AUTHZ-013",
+    Severity.WARNING,
+    "A method that does not exist",
+    fix="methods are compared as sent: upper-case",
+)
+def unknown_method(world: World) -> Iterator[Hit]:
+    """Methods are compared with their case. `get` never matches, so ALLOW allows nothing and DENY stops nothing."""
+    for _, hit, index, each in _numbered(world, Action.ALLOW, Action.DENY):
+        for term in terms(each):
+            if term.attribute == "method":
+                for value in (*term.values, *term.not_values):
+                    if "*" not in value and value not in METHODS:
+                        yield Hit(hit.found, f"rule {index}: {value!r} is no HTTP method")
+
+
+@rule(
+    "MESH-AUTHZ-014",
+    Severity.WARNING,
+    "ALLOW with an explicitly empty list of rules",
+    fix="write spec: {} if everything is to be denied, else give rules",
+)
+def empty_rules(world: World) -> Iterator[Hit]:
+    """`rules:` with nothing under it denies everything, as `spec: {}` does. A chart renders it when all of its features
+    are switched off, which hardly anybody means."""
+    for found, policy in world.policies:
+        if policy.action is Action.ALLOW and "rules" in found.spec and not found.spec["rules"]:
+            yield Hit(found, "rules is empty: every request that no other policy allows is denied")

@@ -1,0 +1,195 @@
+"""How plans look: actions with their diffs before, one line each while they run, and as JSON."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import textwrap
+import time
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+from kntls.engine.predict import before_and_after
+from kntls.errors import KntlsError
+from kntls.model.observation import Observation
+from kntls.model.plan import Action, Change, Plan, Progress
+from kntls.report.document import dump_yaml
+from kntls.report.text import WIDTH, Paint, span
+
+CERTIFICATE_LINES = 4
+"""Lines of a PEM block shown in a diff before the rest is left out."""
+
+
+def _yaml(value: Any) -> list[str]:
+    return [] if value is None else _without_long_pem(dump_yaml(value).splitlines())
+
+
+def _without_long_pem(lines: list[str]) -> list[str]:
+    """PEM bodies shortened to one line that still tells two certificates apart."""
+    kept: list[str] = []
+    inside = 0
+    for line in lines:
+        inside = 1 if "-----BEGIN" in line else 0 if "-----END" in line else inside and inside + 1
+        if inside == 3:
+            kept.append(f"{line[: len(line) - len(line.lstrip()) + 24]}…")
+        elif inside < 3:
+            kept.append(line)
+    return kept
+
+
+def diff(change: Change, observation: Observation) -> str:
+    """A unified diff of the part of the object that the change touches, without file headers."""
+    before, after = before_and_after(observation.find(change.ref), change)
+    lines = difflib.unified_diff(_yaml(before), _yaml(after), lineterm="", n=2)
+    return "\n".join(line for line in list(lines)[2:] if not line.startswith("@@"))
+
+
+def _coloured(text: str, paint: Paint) -> str:
+    styles = {"+": "green", "-": "red"}
+    return "\n".join(paint(line, styles.get(line[:1], "dim")) for line in text.splitlines())
+
+
+def _state(action: Action, observation: Observation) -> str:
+    try:
+        return "done" if action.done(observation).complete else "to do"
+    except KntlsError:
+        return "to do"
+
+
+def _changes(action: Action, observation: Observation) -> tuple[Change, ...]:
+    try:
+        return action.changes(observation)
+    except KntlsError:
+        return ()
+
+
+def _listing(title: str, lines: Iterable[str], paint: Paint, style: str) -> list[str]:
+    lines = list(lines)
+    if not lines:
+        return []
+    wrapped = [textwrap.fill(line, WIDTH, initial_indent="  - ", subsequent_indent="    ") for line in lines]
+    return [paint(title, style), *wrapped, ""]
+
+
+def render(plan: Plan, observation: Observation, paint: Paint, *, diffs: bool = True) -> str:
+    """The whole plan as text."""
+    lines = [paint(plan.title, "bold"), ""]
+    stage = None
+    for number, action in enumerate(plan.actions, 1):
+        if action.stage and action.stage != stage:
+            stage = action.stage
+            lines.append(paint(stage, "cyan"))
+        lines += _action(number, action, observation, paint, diffs)
+    lines.append("")
+    lines += _listing("Who is interrupted", plan.interruptions, paint, "yellow")
+    lines += _listing("To know", plan.notes, paint, "bold")
+    lines += _listing(
+        "Not proven by this", (action.unproven for action in plan.actions if action.unproven), paint, "bold"
+    )
+    lines += _listing("Refused", plan.refusals, paint, "red")
+    if plan.eta and not plan.refusals:
+        lines.append(f"Takes about {span(plan.eta)}.")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _action(number: int, action: Action, observation: Observation, paint: Paint, diffs: bool) -> list[str]:
+    done = _state(action, observation) == "done" and not action.hold
+    mark = paint("√", "green") if done else " "
+    text = textwrap.fill(action.sentence, WIDTH, initial_indent=f"{number:3}. ", subsequent_indent="     ")
+    lines = [f"{mark}{text[1:]}" if done else text]
+    if done or not diffs:
+        return lines
+    for change in _changes(action, observation):
+        lines.append(f"       {change.verb} {change.ref}" + (f" ({change.note})" if change.note else ""))
+        lines += [f"         {line}" for line in _coloured(diff(change, observation), paint).splitlines()]
+    return lines
+
+
+def body(plan: Plan, observation: Observation) -> dict[str, Any]:
+    """The plan for JSON."""
+    return {
+        "title": plan.title,
+        "actions": [
+            {
+                "id": action.id,
+                "stage": action.stage,
+                "sentence": action.sentence,
+                "done": _state(action, observation) == "done",
+                "holdSeconds": action.hold,
+                "changes": [
+                    {"verb": str(change.verb), "object": str(change.ref), "diff": diff(change, observation)}
+                    for change in _changes(action, observation)
+                ],
+            }
+            for action in plan.actions
+        ],
+        "notes": list(plan.notes),
+        "interruptions": list(plan.interruptions),
+        "refusals": list(plan.refusals),
+        "etaSeconds": plan.eta,
+    }
+
+
+class Lines:
+    """Progress as lines: one when an action ends, and on a terminal a live one while it runs."""
+
+    EVERY = 10.0
+    """Seconds between two lines about a wait, where nothing can be redrawn."""
+
+    def __init__(self, total: int, paint: Paint, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.paint = paint
+        self.total = total
+        self.number = 0
+        self.redraw = self.stream.isatty()
+        self._said = 0.0
+
+    def begin(self, action: Action) -> None:
+        """Count it."""
+        self.number += 1
+        self._said = time.monotonic()
+
+    def wrote(self, action: Action, change: Change) -> None:
+        """Nothing: the action's own line says it."""
+
+    def progress(self, action: Action, progress: Progress, held: float) -> None:
+        """A live line, or now and then a plain one."""
+        if self.redraw:
+            self._live(f"  {action.sentence}{_count(progress, action, held)}")
+        elif time.monotonic() - self._said >= self.EVERY:
+            self._said = time.monotonic()
+            print(f"      … {action.sentence}{_count(progress, action, held)}", file=self.stream, flush=True)
+
+    def end(self, action: Action, seconds: float, skipped: bool) -> None:
+        """One line with what was done and how long it took."""
+        took = "already so" if skipped else span(seconds)
+        head = f"[{self.number}/{self.total}]"
+        text = f"{self.paint('√', 'green')} {head} {action.sentence} {self.paint(f'({took})', 'dim')}"
+        self._clear()
+        print(text, file=self.stream, flush=True)
+
+    def restored(self, action: Action) -> None:
+        """Say what was taken back."""
+        self._clear()
+        print(f"{self.paint('‼', 'yellow')} taken back: {action.sentence}", file=self.stream, flush=True)
+
+    def _say(self, line: str) -> None:
+        self._clear()
+        self.stream.write(f"{line}\n")
+        self.stream.flush()
+
+    def _live(self, text: str) -> None:
+        self._clear()
+        self.stream.write(text[: WIDTH - 1])
+        self.stream.flush()
+
+    def _clear(self) -> None:
+        if self.redraw:
+            self.stream.write("\r\033[K")
+
+
+def _count(progress: Progress, action: Action, held: float) -> str:
+    if progress.complete and action.hold:
+        return f": {held:.0f}/{action.hold:.0f} s"
+    missing = f", waiting for {progress.missing[0]}" if progress.missing else ""
+    return f": {progress.done}/{progress.total}{missing}"

@@ -1,0 +1,46 @@
+"""What servers present now, seen by greeting every ready pod; becomes part of the observation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from kntls.cluster.client import Cluster
+from kntls.errors import NotInstalled
+from kntls.knative.installation import detect
+from kntls.knative.servers import Server, servers
+from kntls.model.observation import Observation, Presented
+from kntls.probe.dial import Dialer
+from kntls.probe.handshake import handshake
+
+TIMEOUT = 5.0
+"""Seconds for one handshake."""
+
+
+def greet(server: Server, dialer: Dialer) -> Presented:
+    """One handshake with one listener of one pod, trusting nothing."""
+    seen = handshake(
+        lambda: dialer.dial(server.pod.namespace, server.pod.name, server.ip, server.port),
+        server.server_name,
+        timeout=TIMEOUT,
+    )
+    chain = tuple(certificate.der for certificate in seen.chain)
+    address = f"{server.ip}:{server.port}"
+    return Presented(server.pod, server.role, address, server.server_name, chain, seen.error)
+
+
+def sense(dialer: Callable[[Cluster], Dialer], workers: int = 16) -> Callable[[Cluster, Observation], Observation]:
+    """A sense for `kntls.observe`: fills `presented` with a handshake per listener."""
+
+    def look(cluster: Cluster, observation: Observation) -> Observation:
+        try:
+            wanted = servers(observation, detect(observation))
+        except NotInstalled:
+            return observation
+        reach = dialer(cluster)
+        with ThreadPoolExecutor(workers) as pool:
+            shown = tuple(pool.map(lambda server: greet(server, reach), wanted))
+        return replace(observation, presented=shown)
+
+    return look
