@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from kntls.mesh.authz.model import Mesh
 from kntls.mesh.resources import Resource, Resources
+from kntls.mesh.settings import mesh_settings
 
 SMCP, ISTIO = "ServiceMeshControlPlane", "Istio"
 
@@ -32,21 +34,9 @@ def home(control_plane: Resource) -> str:
 
 
 def settings(resources: Resources, root_namespace: str = "") -> Mesh:
-    """The mesh's settings, from the first control plane in the input; Istio's defaults where there is none."""
-    planes = control_planes(resources)
-    if not planes:
-        return Mesh(root_namespace=root_namespace or "istio-system")
-    plane = planes[0]
-    smcp = plane.kind == SMCP
-    trust = get(plane.spec, "security", "trust") if smcp else get(plane.spec, "values", "meshConfig")
-    domain, extra = ("domain", "additionalDomains") if smcp else ("trustDomain", "trustDomainAliases")
-    auto = ("security", "dataPlane", "automtls") if smcp else ("values", "meshConfig", "enableAutoMtls")
-    return Mesh(
-        root_namespace=root_namespace or home(plane),
-        trust_domain=str(get(trust or {}, domain) or "cluster.local"),
-        aliases=tuple(map(str, get(trust or {}, extra) or ())),
-        auto_mtls=get(plane.spec, *auto) is not False,
-    )
+    """The mesh's settings as the input configures them; Istio's defaults where it holds no control plane."""
+    found = mesh_settings(resources)
+    return replace(found, root_namespace=root_namespace) if root_namespace else found
 
 
 def implied(resources: Resources) -> tuple[Resource, ...]:
@@ -55,6 +45,13 @@ def implied(resources: Resources) -> tuple[Resource, ...]:
     Source: maistra istio-operator resources/helm/v2.4/mesh-config/templates/enable-mesh-mtls.yaml.
     """
     return tuple(made for plane in resources.all(SMCP) for made in _of_smcp(plane))
+
+
+def with_implied(resources: Resources) -> Resources:
+    """The input with the implied objects that it does not hold itself."""
+    held = {(found.kind, found.namespace, found.name) for found in resources.objects}
+    extra = (found for found in implied(resources) if (found.kind, found.namespace, found.name) not in held)
+    return Resources((*resources.objects, *extra), resources.bundles)
 
 
 def _of_smcp(plane: Resource) -> Iterator[Resource]:

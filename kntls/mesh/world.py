@@ -5,8 +5,9 @@ from __future__ import annotations
 from kntls.mesh.authz import parse, validation
 from kntls.mesh.authz.engine import Engine
 from kntls.mesh.authz.model import Mesh
+from kntls.mesh.control import with_implied
 from kntls.mesh.resources import Resources
-from kntls.mesh.settings import mesh_settings, with_implied
+from kntls.mesh.settings import mesh_settings
 from kntls.mesh.walk import World
 
 
