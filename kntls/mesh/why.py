@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from kntls.mesh.authz.compiler import AnyRule, Clause, CompiledRule, Never
 from kntls.mesh.authz.engine import Cause, Decision, Enforcement
 from kntls.mesh.authz.model import Action, Request
+from kntls.mesh.authz.selection import is_gateway
 from kntls.mesh.walk import Hop
 
 
@@ -38,6 +39,8 @@ def sentence(hop: Hop) -> str:
     if decision.cause is Cause.NO_POLICY:
         return "allowed: no enforced ALLOW policy selects the workload"
     if decision.cause is Cause.PLAINTEXT:
+        if is_gateway(hop.server):
+            return f"refused: plaintext ({hop.connection.reason}), and {decision.detail}"
         return f"refused: plaintext ({decision.detail}), and port {hop.request.port} is {decision.mode}"
     if decision.cause is Cause.NO_SIDECAR:
         return "served: the workload has no sidecar, so nothing is enforced"
