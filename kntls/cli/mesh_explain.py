@@ -143,8 +143,10 @@ def _route_text(each: Explained) -> Iterator[str]:
         yield from _hop_text(number, hop, each)
     for remark in each.remarks:
         yield from _wrap(f"note: {remark}", "     ")
-    if each.change is not None:
-        yield from _wrap(f"to turn it round: {each.change.text}", "  ")
+    if each.advice:
+        yield from _wrap(f"the caller can {each.advice}", "  ")
+    for index, change in enumerate(each.changes):
+        yield from _wrap(f"{'and then' if index else 'to turn it round'}: {change.text}", "  ")
 
 
 def _hop_text(number: int, hop: Hop, each: Explained) -> Iterator[str]:
@@ -164,11 +166,25 @@ def _hop_text(number: int, hop: Hop, each: Explained) -> Iterator[str]:
 
 
 def _notes(question: Question, scene: Topology, found: tuple[Explained, ...]) -> Iterator[str]:
-    """What was assumed of the proxies on these routes."""
-    passed = {name for each in found for name in each.route.names}
+    """What was assumed of the workloads on these routes."""
+    passed = {workload.name: workload for each in found for workload in each.route.chain}
     for workload, text in scene.assumed:
         if workload.name in passed:
             yield text
+    for name, workload in passed.items():
+        if name in scene.unsure and workload.mesh:
+            yield f"the input does not say whether {name} has a sidecar: it is assumed to have one"
+    if question.source.mesh and question.source.name not in scene.names:
+        yield f"{question.source.name} is not in the input: it is assumed to have a sidecar"
+    if not scene.gateway_known and any(_enters_in_plaintext(each) for each in found):
+        yield "the input has no Gateway knative-local-gateway: it is assumed to take plaintext"
+
+
+def _enters_in_plaintext(each: Explained) -> bool:
+    from kntls.mesh.authz.selection import is_gateway
+
+    first = each.verdict.hops[0]
+    return is_gateway(first.server) and first.request.peer is None and first.decision.allowed
 
 
 def _wrap(text: str, indent: str) -> list[str]:
@@ -200,8 +216,21 @@ def _route_body(each: Explained) -> dict[str, Any]:
         "verdict": each.verdict.code,
         "deniedAt": each.verdict.denied_at.name if each.verdict.denied_at else "",
         "hops": [_hop_body(hop) for hop in each.verdict.hops],
-        "change": each.change.text if each.change else "",
+        "changes": [change.text for change in each.changes],
+        "advice": each.advice,
+        "nearest": _nearest_body(each),
         "remarks": list(each.remarks),
+    }
+
+
+def _nearest_body(each: Explained) -> dict[str, Any] | None:
+    if each.nearest is None:
+        return None
+    policy = each.nearest.rule.policy
+    return {
+        "policy": f"{policy.namespace}/{policy.name}",
+        "rule": each.nearest.rule.index,
+        "failing": [str(clause) for clause in each.nearest.failing],
     }
 
 

@@ -1,8 +1,8 @@
-"""The smallest change of policy that turns a decision round, found among few candidates and tried before it is told."""
+"""The smallest change of policy that turns a verdict round, found among few candidates and tried before it is told."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from kntls.mesh.authz.compiler import AnyRule, Clause, CompiledRule
@@ -20,10 +20,11 @@ from kntls.mesh.authz.model import (
     Terms,
     Workload,
 )
-from kntls.mesh.walk import Hop
+from kntls.mesh.walk import Call, Hop, World
 from kntls.mesh.why import matching, near_misses, rule_name
 
 Edit = Callable[[Engine], Engine]
+_REFUSALS_AT_ONE_HOP = 2  # plaintext, a DENY, no ALLOW: each needs a change of its own
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,28 @@ class Change:
     edit: Edit
 
 
-def smallest_change(engine: Engine, hop: Hop) -> Change | None:
-    """The first change that gives this hop the other outcome; None where no policy can."""
+def turn_round(world: World, chain: Sequence[Workload], call: Call) -> tuple[Change, ...]:
+    """The changes, one a refusing hop, after which the call has the other outcome; empty where no policy can do it."""
+    wanted = not world.walk(chain, call).last.decision.allowed
+    found: list[Change] = []
+    for _ in range(len(chain) + _REFUSALS_AT_ONE_HOP):
+        last = world.walk(chain, call).last
+        if last.decision.allowed is wanted:
+            return tuple(found)
+        change = _smallest(world.engine, last)
+        if change is None:
+            return ()
+        found.append(change)
+        world = World(change.edit(world.engine), world.rules, world.mutual)
+    return ()
+
+
+def _smallest(engine: Engine, hop: Hop) -> Change | None:
+    """The first change that gives this hop the other outcome, or lets plaintext get as far as the policies."""
     wanted = not hop.decision.allowed
     for change in _candidates(engine, hop):
         decision = change.edit(engine).decide(hop.server, hop.request, hop.token)
-        if decision.allowed is wanted:
+        if decision.allowed is wanted or (hop.decision.cause is Cause.PLAINTEXT is not decision.cause):
             return change
     return None
 

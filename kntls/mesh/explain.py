@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from kntls.errors import UsageError
 from kntls.mesh.authz.engine import Cause
 from kntls.mesh.authz.jwt import Token
 from kntls.mesh.authz.model import Workload
-from kntls.mesh.change import Change, smallest_change
+from kntls.mesh.change import Change, turn_round
 from kntls.mesh.routing import Route, is_knative, local_name, routes
 from kntls.mesh.topology import Place, Topology
 from kntls.mesh.walk import Call, Verdict, World
-from kntls.mesh.why import NearMiss, near_misses, remarks
+from kntls.mesh.why import NearMiss, advice, near_misses, remarks
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,13 @@ class Explained:
 
     route: Route
     verdict: Verdict
-    change: Change | None
-    """What would turn the verdict round: at the hop that refuses, else at the last."""
+    changes: tuple[Change, ...]
+    """What would turn the verdict round, together."""
     remarks: tuple[str, ...] = ()
     nearest: NearMiss | None = None
     """The ALLOW rule that comes nearest, where none matches."""
+    advice: str = ""
+    """What the caller could send instead."""
 
 
 def explain(world: World, scene: Topology, question: Question, *, now: float | None = None) -> tuple[Explained, ...]:
@@ -105,9 +107,10 @@ def _explained(world: World, route: Route, call: Call, now: float | None) -> Exp
     return Explained(
         route,
         verdict,
-        smallest_change(world.engine, last),
+        turn_round(world, route.chain, call),
         tuple(remarks(enforced, last.decision)),
         misses[0] if misses else None,
+        advice(enforced, last.decision, last.request),
     )
 
 
@@ -115,8 +118,3 @@ def agreed(found: tuple[Explained, ...]) -> str:
     """The one code of all routes, or an empty string where they differ."""
     codes = {each.verdict.code for each in found}
     return codes.pop() if len(codes) == 1 else ""
-
-
-def without_sidecar(question: Question) -> Question:
-    """The same question from a caller outside the mesh."""
-    return replace(question, source=replace(question.source, mesh=False))

@@ -110,12 +110,13 @@ def _tenant(scene: Topology, name: str, namespaces: tuple[str, ...], sidecar: bo
 
 def _cell(world: World, scene: Topology, source: _Tenant, target: _Tenant, path: Path) -> Cell:
     verdicts = tuple(_verdicts(world, scene, source, target, path))
-    refusing = next((each for each in verdicts if each.denied_at), verdicts[0])
-    denied_at = refusing.denied_at.name if refusing.denied_at else ""
     expected = _ANSWERED if source is target else "403"
-    place = f"at {denied_at}: " if denied_at else ""
+    wrong = (each for each in verdicts if (each.code == _ANSWERED) != (expected == _ANSWERED))
+    telling = next(wrong, verdicts[0])
+    denied_at = telling.denied_at.name if telling.denied_at else ""
     codes = tuple(dict.fromkeys(each.code for each in verdicts))
-    return Cell(source.name, target.name, path.name, codes, expected, denied_at, place + sentence(refusing.last))
+    reason = f"at {telling.last.server.name}: {sentence(telling.last)}"
+    return Cell(source.name, target.name, path.name, codes, expected, denied_at, reason)
 
 
 def _verdicts(world: World, scene: Topology, source: _Tenant, target: _Tenant, path: Path) -> Iterator[Verdict]:
@@ -131,7 +132,10 @@ def _verdicts(world: World, scene: Topology, source: _Tenant, target: _Tenant, p
     host = f"{front}.{namespace}.svc.{scene.mesh.cluster_domain}"
     headers = {} if path.private else {"Knative-Serving-Namespace": namespace}
     call = Call(QUEUE_PROXY, host=host, headers=headers, gateway_port=scene.gateway_port)
-    for route in routes(source.client, server, host, scene.scene, activated=path.activated):
+    found = routes(source.client, server, host, scene.scene, activated=path.activated)
+    # by name, a client without sidecar reaches the local gateway, and not the pod
+    by_name = [route for route in found if path.private or len(route.chain) > 2] or found
+    for route in by_name if not source.client.mesh else found:
         yield world.walk(route.chain, call)
 
 

@@ -43,12 +43,24 @@ class Topology:
     assumed: tuple[tuple[Workload, str], ...] = ()
     """Proxies the input does not hold, and what is assumed of them."""
     gateway_port: int = 8081
-    """The port of the local gateway's listener."""
+    """The port of the local gateway's listener, as net-istio ships it."""
+    gateway_known: bool = False
+    """Whether the input holds the local gateway's Gateway."""
 
     @property
     def workloads(self) -> tuple[Workload, ...]:
         """Every workload, by the name it has in output."""
         return tuple(_workload(member) for member in self.members)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all workloads of the input."""
+        return frozenset(workload.name for workload in self.workloads)
+
+    @property
+    def unsure(self) -> frozenset[str]:
+        """The names of those of which the input does not say whether they have a sidecar."""
+        return frozenset(_workload(member).name for member in self.members if member.sidecar is None)
 
 
 def topology(resources: Resources, mesh: Mesh) -> Topology:
@@ -66,14 +78,15 @@ def topology(resources: Resources, mesh: Mesh) -> Topology:
         activator = _default_activator()
         assumed.append((activator, f"no activator in the input: {_described(activator)} is assumed"))
     scene = Landscape(gateway, activator, frozenset(namespaces), mesh.cluster_domain)
-    return Topology(resources, members, mesh, scene, tuple(assumed), _local_port(resources))
+    local = next((found for found in resources.all("Gateway") if found.name == "knative-local-gateway"), None)
+    base = Topology(resources, members, mesh, scene, tuple(assumed))
+    return replace(base, gateway_port=_listener_port(local) or base.gateway_port, gateway_known=True) if local else base
 
 
-def _local_port(resources: Resources) -> int:
-    """The port of the Gateway `knative-local-gateway`; 8081 as net-istio ships it where the input has none."""
-    gateway = next((found for found in resources.all("Gateway") if found.name == "knative-local-gateway"), None)
-    servers = gateway.spec.get("servers") or () if gateway else ()
-    return next((int(server["port"]["number"]) for server in servers if (server.get("port") or {}).get("number")), 8081)
+def _listener_port(gateway: Resource) -> int:
+    """The port of a Gateway's first server, or 0."""
+    servers = gateway.spec.get("servers") or ()
+    return next((int(server["port"]["number"]) for server in servers if (server.get("port") or {}).get("number")), 0)
 
 
 def _workload(member: Member) -> Workload:

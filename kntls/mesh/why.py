@@ -61,6 +61,30 @@ def _failing(rule: CompiledRule, request: Request) -> tuple[Clause, ...]:
     return tuple(clause for clauses in best for clause in clauses)
 
 
+_OF_THE_REQUEST = ("host", "method", "path", "request.")
+
+
+def advice(enforced: Enforcement, decision: Decision, request: Request) -> str:
+    """What the request itself could have to come through; empty where it cannot help itself."""
+    if decision.cause is Cause.TOKEN:
+        issuers = " or ".join(dict.fromkeys(rule.issuer for rule in enforced.tokens))
+        return f"send a valid token of {issuers}, or none"
+    if decision.cause is Cause.DENY_RULE and isinstance(decision.rule, CompiledRule) and not request.tcp:
+        parts = (*decision.rule.permissions, *decision.rule.principals)
+        excused = [clause for part in parts for clause in part.clauses if clause.negated and _of_request(clause)]
+        return f"send what {excused[0]} excepts" if excused else ""
+    if decision.cause is Cause.NO_ALLOW_MATCHES and not request.tcp:
+        near = near_misses(enforced, request)
+        failing = near[0].failing if near else ()
+        if failing and all(_of_request(clause) for clause in failing):
+            return f"send what fits {' and '.join(map(str, failing))}"
+    return ""
+
+
+def _of_request(clause: Clause) -> bool:
+    return clause.terms.attribute.startswith(_OF_THE_REQUEST)
+
+
 def matching(enforced: Enforcement, action: Action, request: Request) -> tuple[AnyRule, ...]:
     """All enforced rules of an action that match."""
     rules = enforced.sets.get(action)
