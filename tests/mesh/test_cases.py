@@ -1,6 +1,7 @@
 """The table of requests from real installations: every row, offline and on real Envoys, with hops given and derived."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -16,27 +17,36 @@ COUNTERFACTUAL = {"001-x1", "001-x2"}
 """What would happen if a client with a sidecar really went through the gateway; it never does."""
 
 
-def results(measure=None):
-    return {result.case.id: result for result in cases.run(TABLE, WORLDS, "mesh-cases.json", measure=measure)}
+COMMON = cases.read_table((HERE / "common-cases.json").read_text(), "common-cases.json")
+COMMON_WORLDS = cases.Worlds(resources.read([str(HERE / f"{name}-policies.yaml") for name in ("mesh", "common")]))
+EVERY_CASE = (*TABLE.cases, *COMMON.cases)
+TABLES = ((TABLE, WORLDS), (COMMON, COMMON_WORLDS))
+
+
+def results(table, worlds, measure=None):
+    return {result.case.id: result for result in cases.run(table, worlds, "", measure=measure, now=time.time())}
 
 
 @pytest.fixture(scope="module")
 def offline():
-    return results()
+    return {key: result for pair in TABLES for key, result in results(*pair).items()}
 
 
 @pytest.fixture(scope="module")
 def on_envoy():
-    with measuring(TABLE, WORLDS, "mesh-cases.json") as measure:
-        return results(measure)
+    found = {}
+    for table, worlds in TABLES:
+        with measuring(table, worlds, "") as measure:
+            found |= results(table, worlds, measure)
+    return found
 
 
-@pytest.mark.parametrize("case", TABLE.cases, ids=lambda case: case.id)
+@pytest.mark.parametrize("case", EVERY_CASE, ids=lambda case: case.id)
 def test_the_evaluator_decides_every_row_as_it_was_seen(case, offline):
     assert offline[case.id].reason == ""
 
 
-@pytest.mark.parametrize("case", TABLE.cases, ids=lambda case: case.id)
+@pytest.mark.parametrize("case", EVERY_CASE, ids=lambda case: case.id)
 def test_a_real_envoy_decides_every_row_as_it_was_seen(case, on_envoy):
     assert (on_envoy[case.id].reason, on_envoy[case.id].skipped) == ("", "")
 
