@@ -45,7 +45,8 @@ def _entry(rule: Rule | CaRule) -> str:
 def markdown() -> str:
     """The whole page; every rule has one anchor, its ID in lower case."""
     parts = [HEAD]
-    for topic, rules in groupby((*REGISTRY.values(), *RULES.values()), _topic):
+    every: tuple[Rule | CaRule, ...] = (*REGISTRY.values(), *RULES.values())
+    for topic, rules in groupby(every, _topic):
         parts += [f"## {topic}\n", *map(_entry, rules)]
     return "\n".join(parts)
 
