@@ -84,6 +84,7 @@ class Result:
     got: Outcome
     verdict: Verdict
     """The offline evaluator's, whoever measured `got`."""
+    world: World
     reason: str = ""
     """Why it is a mismatch; empty when it is none."""
     skipped: str = ""
@@ -250,8 +251,8 @@ def _judge(case: Case, route: Route, verdict: Verdict, world: World, measure: Me
     try:
         got = measure(case, world, route) if measure else _offline(verdict)
     except Skipped as error:
-        return Result(case, route, Outcome(""), verdict, skipped=str(error))
-    return Result(case, route, got, verdict, _mismatch(case, got))
+        return Result(case, route, Outcome(""), verdict, world, skipped=str(error))
+    return Result(case, route, got, verdict, world, _mismatch(case, got))
 
 
 def _offline(verdict: Verdict) -> Outcome:
