@@ -1,13 +1,15 @@
-// Answers every case on standard input with the verdict of Go's crypto/x509.
+// Answers every question on standard input as Go does: what crypto/x509 says of a chain, what it and encoding/pem read
+// from a bundle.
 //
-// One JSON object per line: name, leaf, roots, intermediates (base64 DER), at (RFC 3339), host, usage. Answers, in
-// order, with one JSON object per line: name, ok, reason.
+// A question is one JSON object on a line: name, leaf, roots, intermediates (base64 DER), at (RFC 3339), host, usage; or
+// name and bundle (text). Answers come in the same order.
 package main
 
 import (
 	"bufio"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"os"
 	"time"
 )
@@ -20,12 +22,20 @@ type question struct {
 	At            time.Time
 	Host          string
 	Usage         string
+	Bundle        *string
 }
 
-type answer struct {
+type verdict struct {
 	Name   string `json:"name"`
 	Ok     bool   `json:"ok"`
 	Reason string `json:"reason,omitempty"`
+}
+
+type reading struct {
+	Name    string   `json:"name"`
+	Labels  []string `json:"labels"`
+	Rest    bool     `json:"rest"`
+	Trusted int      `json:"trusted"`
 }
 
 var usages = map[string]x509.ExtKeyUsage{
@@ -68,6 +78,24 @@ func verify(asked question) error {
 	return err
 }
 
+func judge(asked question) verdict {
+	if err := verify(asked); err != nil {
+		return verdict{asked.Name, false, err.Error()}
+	}
+	return verdict{asked.Name, true, ""}
+}
+
+func read(asked question) reading {
+	labels := []string{}
+	block, rest := pem.Decode([]byte(*asked.Bundle))
+	for ; block != nil; block, rest = pem.Decode(rest) {
+		labels = append(labels, block.Type)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM([]byte(*asked.Bundle))
+	return reading{asked.Name, labels, len(rest) > 0, len(pool.Subjects())}
+}
+
 func main() {
 	questions := json.NewDecoder(bufio.NewReader(os.Stdin))
 	answers := json.NewEncoder(os.Stdout)
@@ -76,9 +104,11 @@ func main() {
 		if err := questions.Decode(&asked); err != nil {
 			panic(err)
 		}
-		given := answer{Name: asked.Name, Ok: true}
-		if err := verify(asked); err != nil {
-			given.Ok, given.Reason = false, err.Error()
+		var given any
+		if asked.Bundle != nil {
+			given = read(asked)
+		} else {
+			given = judge(asked)
 		}
 		if err := answers.Encode(given); err != nil {
 			panic(err)

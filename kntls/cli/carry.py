@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from kntls.cli.options import Common
-from kntls.cli.session import Live, output_of, seconds
+from kntls.cli.session import Live, Offline, output_of, seconds
 from kntls.errors import Refused, UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ def ask(common: Common) -> None:
     typer.confirm("Go on?", abort=True, err=True)
 
 
-def carry_out(plan: Plan, session: Live, common: Common, *, namespace: str, force: bool = False) -> Observation | None:
+def carry_out(
+    plan: Plan, session: Live | Offline, common: Common, *, namespace: str, force: bool = False
+) -> Observation | None:
     """Show, ask, run. None after a dry run. Raises `Refused` where the plan is refused."""
     from kntls.engine.lease import Lease
     from kntls.engine.run import Engine
@@ -52,6 +54,8 @@ def carry_out(plan: Plan, session: Live, common: Common, *, namespace: str, forc
         raise Refused(plan.refusals[0])
     if common.dry_run:
         return None
+    if isinstance(session, Offline):
+        raise UsageError("files cannot be changed, only planned against", where="-f", fix="add --dry-run")
     ask(common)
     paint = Paint(colourful(sys.stderr, common.no_color))
     with Lease(session.cluster, namespace) as lease:

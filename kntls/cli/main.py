@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import typer
@@ -86,8 +87,13 @@ def run(arguments: list[str]) -> int:
         return int(ExitCode.INTERNAL)
 
 
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> None:
-    """The console script."""
+    """The console script. Being evicted (SIGTERM) leaves things as Ctrl-C does: resumable, temporary changes undone."""
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(run(sys.argv[1:]))
 
 

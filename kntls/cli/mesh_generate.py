@@ -13,10 +13,10 @@ from typing import Annotated, Any
 import typer
 
 from kntls.cli.options import Common, group, with_common
-from kntls.errors import InputError, UsageError
+from kntls.errors import InputError, Refused, UsageError
 from kntls.mesh.generate.model import Flavour, Generated, Target, parse_labels
 
-app = group("Manifests for the mesh: YAML on standard output, a directory, or a kustomization.")
+app = group("Manifests for the mesh: YAML on standard output, a directory, a kustomization, or applied.")
 
 Many = list[str] | None
 Switch = bool | None
@@ -40,6 +40,10 @@ TARGET_FLAGS: dict[str, Any] = {
     ],
     "directory": Annotated[str | None, _flag("--directory", help="write one file an object", metavar="DIR")],
     "kustomize": Annotated[str | None, _flag("--kustomize", help="the same, with a kustomization", metavar="DIR")],
+    "apply": Annotated[bool, typer.Option("--apply", help="apply to the cluster, after plan and diff")],
+    "outside": Annotated[
+        Many, _flag("--outside", help="accept that this one outside the mesh breaks", metavar="NS[/NAME]")
+    ],
 }
 
 
@@ -49,14 +53,17 @@ class _Where:
 
     directory: str | None
     kustomize: str | None
+    apply: bool
+    accepted: tuple[str, ...]
 
 
 def _take(values: dict[str, Any]) -> tuple[Target, _Where]:
     taken = {key: values.pop(key, None) for key in TARGET_FLAGS}
     given = {key: taken[key] for key in ("flavour", "root_namespace", "cluster_domain") if taken[key]}
-    where = _Where(taken["directory"], taken["kustomize"])
-    if where.directory and where.kustomize:
-        raise UsageError("--directory and --kustomize exclude each other")
+    accepted = tuple(taken["outside"] or ())
+    where = _Where(taken["directory"], taken["kustomize"], bool(taken["apply"]), accepted)
+    if sum(map(bool, (where.directory, where.kustomize, where.apply))) > 1:
+        raise UsageError("--directory, --kustomize and --apply exclude each other")
     return Target(**given), where
 
 
@@ -71,16 +78,52 @@ def _generator(function: Callable[..., Generated]) -> Callable[..., None]:
     @functools.wraps(function)
     def command(common: Common, **values: Any) -> None:
         target, where = _take(values)
-        _finish(common, function(common, target, **values), where)
+        _finish(common, function(common, target, **values), where, target)
 
     command.__signature__ = inspect.Signature([first[0], *first[2:], *shared])  # type: ignore[attr-defined]
     wrapped: Callable[..., None] = app.command(function.__name__.strip("_").replace("_", "-"))(with_common(command))
     return wrapped
 
 
-def _finish(common: Common, generated: Generated, where: _Where) -> None:
+def _refuse_outsiders(common: Common, generated: Generated, where: _Where) -> None:
+    """List who would break under STRICT, and refuse unless each is accepted. Raises `Refused`."""
+    from kntls.cli.mesh_input import load
+    from kntls.mesh.outsiders import outsiders, unseen
+
+    if generated.strict is None:
+        return
+    if not (common.files or where.apply):
+        _say("note: nothing was read, so who would break under STRICT is unknown: add -f FILES, or use --apply")
+        return
+    resources, unread = load(common)
+    found = outsiders(resources, generated.strict)
+    for entry in unread:
+        _say(f"not looked at: {entry.what}: {entry.reason}")
+    if quiet := unseen(resources, found):
+        _say(f"note: pods outside the mesh, not seen to call anything that becomes STRICT: {', '.join(quiet)}")
+    for each in found:
+        _say(f"{'accepted' if each.named(where.accepted) else 'would break'}: {each}")
+    left = [each for each in found if not each.named(where.accepted)]
+    if left:
+        raise Refused(
+            f"{len(left)} outside the mesh would break under STRICT",
+            fix="give them a sidecar, exclude them, or accept each with --outside NS/NAME",
+        )
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)  # noqa: T201
+
+
+def _finish(common: Common, generated: Generated, where: _Where, target: Target) -> None:
     from kntls.report.manifests import Manifests, stream, write
 
+    _refuse_outsiders(common, generated, where)
+    if where.apply:
+        from kntls.cli.mesh_apply import apply_generated
+
+        apply_generated(common, "Apply the generated mesh resources", generated, target.root_namespace)
+        return
     manifests = Manifests(generated.objects, generated.files, generated.secret_files)
     directory = where.directory or where.kustomize
     if directory:
@@ -92,7 +135,7 @@ def _finish(common: Common, generated: Generated, where: _Where) -> None:
             raise UsageError(f"generate has no output {output!r}", fix="use yaml, json or name")
         typer.echo(stream(manifests, output), nl=False)
     for note in generated.notes:
-        print(f"note: {note}", file=sys.stderr)  # noqa: T201
+        _say(f"note: {note}")
 
 
 @_generator
@@ -200,9 +243,6 @@ def _mtls(
     ] = False,
     prestop: Annotated[
         Many, _flag("--prestop", help="Knative service whose port 8022 the kubelet may call", metavar="NAME")
-    ] = None,
-    outside: Annotated[
-        Many, _flag("--outside", help="accept that this one outside the mesh breaks", metavar="NS[/NAME]")
     ] = None,
 ) -> Generated:
     """Who must use mTLS: PeerAuthentications at mesh, namespace or workload level, and what goes with them."""

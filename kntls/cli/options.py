@@ -86,8 +86,8 @@ def with_common(function: Callable[..., Any], *, root: bool = False) -> Callable
     """Give a command the common flags; it receives them as its first argument, a `Common`.
 
     The wrapped function's own parameters follow and keep their Typer annotations; one that uses a common flag's name
-    (`--namespace`, repeatable) takes its place. With `root`, every flag shows in `--help`; elsewhere only those most
-    used.
+    takes its place. With `root`, every flag shows in `--help`; elsewhere only those most used. A command that is a
+    group as well does not run itself when one of its subcommands was called.
     """
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
 
@@ -98,6 +98,8 @@ def with_common(function: Callable[..., Any], *, root: bool = False) -> Callable
         earlier = ctx.obj if isinstance(ctx.obj, Common) else Common()
         common = earlier.overlay(_take(values, own_names))
         ctx.obj = common
+        if ctx.invoked_subcommand is not None and not root:
+            return None
         return function(common, **values)
 
     head = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)

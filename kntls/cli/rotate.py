@@ -11,7 +11,7 @@ import typer
 
 from kntls.cli.carry import carry_out
 from kntls.cli.options import Common, group, with_common
-from kntls.cli.session import Live, live, observe, output_of, seconds
+from kntls.cli.session import Live, Offline, live_or_files, observe, output_of, seconds
 from kntls.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,12 +36,10 @@ stands is read from the certificates themselves.
 app = group(HELP)
 
 
-NewSecret = Annotated[
-    str, typer.Option("--new-secret", help="Secret of the new CA; made if it does not exist", metavar="NAME")
-]
+NewSecret = Annotated[str, typer.Option("--new-secret", help="Secret of the new CA; made if missing", metavar="NAME")]
 Issuer = Annotated[str, typer.Option("--issuer", help="ClusterIssuer whose CA it is", metavar="NAME")]
 Until = Annotated[str, typer.Option("--until", help="stop after this stage", metavar="STAGE")]
-Soak = Annotated[str, typer.Option("--soak", help="wait before switching (60s)", metavar="DUR", show_default=False)]
+Soak = Annotated[str, typer.Option("--soak", help="wait before switching (60s)", metavar="DUR")]
 Grace = Annotated[
     str, typer.Option("--grace", help="wait before retiring the old CA (90s)", metavar="DUR", show_default=False)
 ]
@@ -99,7 +97,7 @@ def rotate(
         raise UsageError(
             "no Secret for the new CA", fix="`kntls rotate-ca --new-secret ca2`; see also status, rollback"
         )
-    session = live(common, handshakes=True)
+    session = live_or_files(common)
     target = Target(
         choose_issuer(session.observation, issuer),
         new_secret,
@@ -118,7 +116,7 @@ def rotate(
     _carry_out(session, common, replace(target, root=root), until, force)
 
 
-def _carry_out(session: Live, common: Common, target: Target, until: str, force: bool) -> None:
+def _carry_out(session: Live | Offline, common: Common, target: Target, until: str, force: bool) -> None:
     from kntls.rotation.plan import finished, rotation
     from kntls.rotation.situation import situation
 
@@ -197,7 +195,7 @@ def rollback(
     from kntls.rotation.plan import choose_issuer, previous_secret
     from kntls.rotation.situation import Target
 
-    session = live(common, handshakes=True)
+    session = live_or_files(common)
     name = choose_issuer(session.observation, issuer)
     to, away = previous_secret(session.observation, name, to_secret)
     target = Target(

@@ -96,6 +96,18 @@ def live(common: Common, *, handshakes: bool = False) -> Live:
     return session
 
 
+@dataclass
+class Offline:
+    """Files instead of a cluster: enough to plan, not to carry out."""
+
+    observation: Observation
+
+
+def live_or_files(common: Common) -> Live | Offline:
+    """A cluster with handshakes, or with `-f` what files say."""
+    return Offline(observe(common)) if common.files else live(common, handshakes=True)
+
+
 def observe(common: Common, *, handshakes: bool = False) -> Observation:
     """An observation of whatever the flags mean: files with `-f`, else a cluster."""
     if common.files:

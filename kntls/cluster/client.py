@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from kntls.cluster.failures import Gone, from_status, unreachable
@@ -37,12 +38,15 @@ def path_of(kind: Kind, namespace: str = "", name: str = "", subresource: str = 
 
 
 def ref_of(manifest: Object) -> ObjectRef:
-    """The reference a manifest stands for. Raises `NotFound` for a kind kntls does not know."""
+    """The reference a manifest stands for, in its own version. Raises `NotFound` for a kind kntls does not know."""
     kind = by_manifest(str(manifest.get("apiVersion", "")), str(manifest.get("kind", "")))
     if kind is None:
         raise NotFound(f"no such kind: {manifest.get('apiVersion')} {manifest.get('kind')}")
+    version = str(manifest["apiVersion"]).rpartition("/")[2]
     return ObjectRef(
-        kind, str(dig(manifest, "metadata", "name")), str(dig(manifest, "metadata", "namespace", default=""))
+        replace(kind, version=version),
+        str(dig(manifest, "metadata", "name")),
+        str(dig(manifest, "metadata", "namespace", default="")),
     )
 
 

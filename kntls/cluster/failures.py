@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,10 @@ from kntls.errors import Busy, ClusterError, Conflict, Forbidden, InputError, No
 
 RETRIED = frozenset({429, 500, 502, 503, 504})
 """Statuses worth asking again for: overload and passing trouble."""
+
+
+SURFACES = frozenset({"deployments", "pods", "knativeservings", "certificaterequests"})
+"""Resources that only enable and disable write."""
 
 
 class Gone(ClusterError):
@@ -35,6 +40,15 @@ def _retry_after(headers: Mapping[str, str] | None) -> float:
         return 0.0
 
 
+def _role(message: str) -> str:
+    """The manifest that grants what was forbidden, from the verb and resource in the server's message."""
+    found = re.search(r"cannot (\w+) resource \"([\w./-]+)\"", message)
+    verb, resource = (found[1], found[2]) if found else ("get", "")
+    if verb in ("get", "list", "watch"):
+        return "view.yaml"
+    return "surfaces.yaml" if resource in SURFACES else "rotate.yaml"
+
+
 def from_status(
     status: int, body: str | bytes | None, headers: Mapping[str, str] | None = None, where: str = ""
 ) -> Exception:
@@ -43,7 +57,7 @@ def from_status(
     if status == 401:
         return Forbidden("the API server does not accept these credentials", where=where, fix="log in again")
     if status == 403:
-        return Forbidden(message, where=where, fix="grant it: see manifests/rbac/ and docs/rbac.md")
+        return Forbidden(message, where=where, fix=f"`kubectl apply -f manifests/rbac/{_role(message)}`, and bind it")
     if status == 404:
         return NotFound(message, where=where)
     if status == 409:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from kntls.errors import NotInstalled, Refused
 from kntls.knative.config import network
@@ -135,12 +137,23 @@ def require_supported(installation: Installation) -> None:
 
 
 def drain_seconds(observation: Observation, installation: Installation) -> int:
-    """How long Envoy lets requests end when a listener changes: its `--drain-time-s`, 15 by default."""
+    """How long Envoy lets requests end when a listener changes: its `--drain-time-s`, 15 by default.
+
+    The released manifests pass it as `$(DRAIN_TIME_SECONDS)` (net-kourier `config/300-gateway.yaml`).
+    """
     gateway = observation.get(DEPLOYMENT, GATEWAY, installation.gateway_namespace)
-    containers = dig(gateway or {}, "spec", "template", "spec", "containers", default=[])
-    words = [word for container in containers for word in (*container.get("command", []), *container.get("args", []))]
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        found = re.fullmatch(r"--drain-time-s(?:=(\d+))?", word)
-        if found and (found[1] or following.isdigit()):
-            return int(found[1] or following)
+    for container in dig(gateway or {}, "spec", "template", "spec", "containers", default=[]):
+        words = [*container.get("command", []), *container.get("args", [])]
+        for word, following in zip(words, [*words[1:], ""], strict=True):
+            name, _, value = word.partition("=")
+            if name == "--drain-time-s":
+                return _number(value or following, container)
     return DRAIN_SECONDS
+
+
+def _number(text: str, container: Mapping[str, Any]) -> int:
+    variable = re.fullmatch(r"\$\((\w+)\)", text)
+    if variable:
+        values = {entry.get("name"): str(entry.get("value", "")) for entry in container.get("env", [])}
+        text = values.get(variable[1], "")
+    return int(text) if text.isdigit() else DRAIN_SECONDS

@@ -1,70 +1,69 @@
-"""The mesh's objects from a cluster: kinds that are not installed or not readable are left out, and said so."""
+"""Mesh resources from a cluster, read the same way as those from files."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from kntls.cluster.client import Cluster
 from kntls.errors import Forbidden, NotFound
-from kntls.mesh.resources import Resource, Resources
-from kntls.model.kinds import CONFIG_MAP, DEPLOYMENT, KSERVICE, NAMESPACE, POD, SERVICE, Kind
-from kntls.model.objects import ObjectRef
+from kntls.mesh.resources import Resource, Resources, from_objects
+from kntls.model import kinds as k
+from kntls.model.kinds import Kind
+from kntls.model.observation import Unread
 
-AUTHORIZATION_POLICY = Kind("AuthorizationPolicy", "security.istio.io", "v1", "authorizationpolicies")
-PEER_AUTHENTICATION = Kind("PeerAuthentication", "security.istio.io", "v1", "peerauthentications")
-REQUEST_AUTHENTICATION = Kind("RequestAuthentication", "security.istio.io", "v1", "requestauthentications")
-DESTINATION_RULE = Kind("DestinationRule", "networking.istio.io", "v1", "destinationrules")
-GATEWAY = Kind("Gateway", "networking.istio.io", "v1", "gateways")
-VIRTUAL_SERVICE = Kind("VirtualService", "networking.istio.io", "v1", "virtualservices")
-CONTROL_PLANE = Kind("ServiceMeshControlPlane", "maistra.io", "v2", "servicemeshcontrolplanes")
-MEMBER_ROLL = Kind("ServiceMeshMemberRoll", "maistra.io", "v1", "servicemeshmemberrolls")
-MEMBER = Kind("ServiceMeshMember", "maistra.io", "v1", "servicemeshmembers")
-ISTIO = Kind("Istio", "sailoperator.io", "v1", "istios", namespaced=False)
-STATEFUL_SET = Kind("StatefulSet", "apps", "v1", "statefulsets")
-DAEMON_SET = Kind("DaemonSet", "apps", "v1", "daemonsets")
-
-MESH_KINDS: tuple[Kind, ...] = (
-    AUTHORIZATION_POLICY,
-    PEER_AUTHENTICATION,
-    REQUEST_AUTHENTICATION,
-    DESTINATION_RULE,
-    GATEWAY,
-    VIRTUAL_SERVICE,
-    CONTROL_PLANE,
-    MEMBER_ROLL,
-    MEMBER,
-    ISTIO,
-    NAMESPACE,
-    POD,
-    SERVICE,
-    DEPLOYMENT,
-    STATEFUL_SET,
-    DAEMON_SET,
-    KSERVICE,
+ISTIO_KINDS: tuple[Kind, ...] = (
+    k.AUTHORIZATION_POLICY,
+    k.PEER_AUTHENTICATION,
+    k.REQUEST_AUTHENTICATION,
+    k.DESTINATION_RULE,
+    k.GATEWAY,
+    k.VIRTUAL_SERVICE,
+    k.SMCP,
+    k.SMMR,
+    k.SMM,
+    k.ISTIO,
 )
-"""Everything the mesh commands look at; Secrets are not among it."""
+WORKLOAD_KINDS: tuple[Kind, ...] = (
+    k.NAMESPACE,
+    k.POD,
+    k.SERVICE,
+    k.DEPLOYMENT,
+    k.STATEFUL_SET,
+    k.DAEMON_SET,
+    k.KSERVICE,
+)
+ENTRANCE_KINDS: tuple[Kind, ...] = (k.VALIDATING_WEBHOOK, k.MUTATING_WEBHOOK, k.INGRESS, k.OPENSHIFT_ROUTE)
+EVERYTHING: tuple[Kind, ...] = (*ISTIO_KINDS, *WORKLOAD_KINDS, *ENTRANCE_KINDS, k.KNATIVE_SERVING)
+"""What judgement of a mesh looks at; Secrets are left alone, and reports say so."""
 
 
-def read_cluster(cluster: Cluster, kinds: tuple[Kind, ...] = MESH_KINDS) -> Resources:
-    """Read these kinds from every namespace. Raises `Forbidden` for one that exists and may not be listed."""
-    found: list[Resource] = []
-    for kind in kinds:
+def _list(cluster: Cluster, kind: Kind) -> list[dict[str, Any]]:
+    """All objects of a kind, none where it is not installed; Istio before 1.22 (OSSM 2) serves v1beta1 only."""
+    istio = kind.group in ("security.istio.io", "networking.istio.io")
+    for version in (kind.version, "v1beta1") if istio else (kind.version,):
         try:
-            found += (_resource(kind, item) for item in cluster.list(kind))
+            return cluster.list(replace(kind, version=version))
         except NotFound:
             continue
-    return Resources((*found, *_mesh_config(cluster)))
+    return []
 
 
-def _resource(kind: Kind, item: dict[str, Any]) -> Resource:
-    """An item of a list, which the API server sends without its type."""
-    return Resource({"apiVersion": kind.api_version, "kind": kind.manifest_kind, **item}, "cluster")
+def read_cluster(cluster: Cluster, kinds: Iterable[Kind] = EVERYTHING) -> tuple[Resources, tuple[Unread, ...]]:
+    """Every object of these kinds, and the kinds that may not be listed.
 
-
-def _mesh_config(cluster: Cluster) -> list[Resource]:
-    """Istio's own configuration, where it lies by default."""
+    A resource type that is not installed has no objects; the control plane's ConfigMaps `istio` are always read.
+    """
+    objects: list[Resource] = []
+    unread = [Unread("secrets", "never read from a cluster")]
+    for kind in kinds:
+        try:
+            objects += from_objects(_list(cluster, kind)).objects
+        except Forbidden as error:
+            unread.append(Unread(kind.resource, error.what))
     try:
-        config = cluster.get(ObjectRef(CONFIG_MAP, "istio", "istio-system"))
-    except Forbidden:
-        return []
-    return [_resource(CONFIG_MAP, config)] if config else []
+        objects += from_objects(cluster.list(k.CONFIG_MAP, fields="metadata.name=istio")).objects
+    except Forbidden as error:
+        unread.append(Unread(k.CONFIG_MAP.resource, error.what))
+    return Resources(tuple(objects)), tuple(unread)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,14 +13,20 @@ from typing import Any
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
+from cryptography.utils import CryptographyDeprecationWarning
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID, PublicKeyAlgorithmOID
 
 from kntls.errors import InputError
 from kntls.pki.san import SanSet
 
+warnings.filterwarnings("ignore", "Parsed a serial number", CryptographyDeprecationWarning)
+# Go reads a serial number of zero, so it is no matter for whoever runs kntls; negative ones are refused below.
+
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 """The key types cert-manager issues and Go and BoringSSL verify."""
+_KEYS = (ec.EllipticCurvePublicKey, rsa.RSAPublicKey, ed25519.Ed25519PublicKey)
 
 _USAGES = {
     "digital_signature": "digitalSignature",
@@ -39,10 +46,29 @@ _EXTENDED_USAGES = {
     ExtendedKeyUsageOID.OCSP_SIGNING: "OCSPSigning",
     ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE: "anyExtendedKeyUsage",
 }
+_NAMES = (x509.DNSName, x509.IPAddress, x509.UniformResourceIdentifier, x509.RFC822Name)
+_UNDERSTOOD = frozenset(
+    {
+        ExtensionOID.KEY_USAGE,
+        ExtensionOID.BASIC_CONSTRAINTS,
+        ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
+        ExtensionOID.NAME_CONSTRAINTS,
+        ExtensionOID.CRL_DISTRIBUTION_POINTS,
+        ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
+        ExtensionOID.POLICY_CONSTRAINTS,
+        ExtensionOID.EXTENDED_KEY_USAGE,
+        ExtensionOID.CERTIFICATE_POLICIES,
+        ExtensionOID.POLICY_MAPPINGS,
+        ExtensionOID.INHIBIT_ANY_POLICY,
+    }
+)
+"""What Go handles (go: crypto/x509/parser.go, processExtensions)."""
 _CURVES = {"secp224r1": "P-224", "secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
 _HASHES = {"md5": "MD5", "sha1": "SHA-1", "sha224": "SHA-224", "sha256": "SHA-256", "sha384": "SHA-384"} | {
     "sha512": "SHA-512"
 }
+_ALGORITHM_WITHIN = 64
+"""Version and serial number stand before the signature algorithm, and are no longer than this."""
 SHORT = 16
 """Hexadecimal digits of a fingerprint that people read."""
 
@@ -56,6 +82,16 @@ class Certificate:
     """The parsed form, for code that must look at something this class does not name."""
     extensions: Mapping[x509.ObjectIdentifier, x509.Extension[Any]] = field(compare=False)
     """Every extension, by OID."""
+    subject_der: bytes = field(compare=False)
+    """The subject as DER: what chains are built by."""
+    issuer_der: bytes = field(compare=False)
+    """The issuer as DER."""
+    not_before: datetime = field(compare=False)
+    """Valid from, UTC."""
+    not_after: datetime = field(compare=False)
+    """Valid until and including, UTC."""
+    public_key: PublicKey | None = field(compare=False)
+    """The public key; None for a type neither Go nor BoringSSL verifies with."""
 
     @staticmethod
     def from_der(der: bytes) -> Certificate:
@@ -83,16 +119,6 @@ class Certificate:
         return self.parsed.issuer.rfc4514_string()
 
     @cached_property
-    def subject_der(self) -> bytes:
-        """The subject as DER: what chains are built by."""
-        return self.parsed.subject.public_bytes()
-
-    @cached_property
-    def issuer_der(self) -> bytes:
-        """The issuer as DER."""
-        return self.parsed.issuer.public_bytes()
-
-    @cached_property
     def common_name(self) -> str:
         """The last common name of the subject, empty when there is none."""
         names = self.parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
@@ -104,30 +130,10 @@ class Certificate:
         return self.parsed.serial_number
 
     @cached_property
-    def not_before(self) -> datetime:
-        """Valid from, UTC."""
-        return self.parsed.not_valid_before_utc
-
-    @cached_property
-    def not_after(self) -> datetime:
-        """Valid until and including, UTC."""
-        return self.parsed.not_valid_after_utc
-
-    @cached_property
-    def public_key(self) -> PublicKey | None:
-        """The public key, or None for a type neither Go nor BoringSSL verifies with."""
-        try:
-            key = self.parsed.public_key()
-        except (ValueError, UnsupportedAlgorithm):
-            return None
-        return key if isinstance(key, PublicKey) else None
-
-    @cached_property
     def public_key_hash(self) -> str:
         """SHA-256 of the SubjectPublicKeyInfo's DER, lower-case hexadecimal; empty for a key that cannot be read."""
-        try:
-            key = self.parsed.public_key()
-        except (ValueError, UnsupportedAlgorithm):
+        key = _key(self.parsed)
+        if key is None:
             return ""
         return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
@@ -179,15 +185,25 @@ class Certificate:
     @cached_property
     def sans(self) -> SanSet:
         """The subject alternative names; kinds other than DNS, IP, URI and e-mail are left out."""
-        extension = self._value(ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
-        if extension is None:
-            return SanSet()
-        return SanSet(
-            dns=frozenset(extension.get_values_for_type(x509.DNSName)),
-            ips=frozenset(str(ip) for ip in extension.get_values_for_type(x509.IPAddress)),
-            uris=frozenset(extension.get_values_for_type(x509.UniformResourceIdentifier)),
-            emails=frozenset(extension.get_values_for_type(x509.RFC822Name)),
-        )
+        found: dict[type[x509.GeneralName], list[str]] = {}
+        for name in self._value(ExtensionOID.SUBJECT_ALTERNATIVE_NAME) or ():
+            found.setdefault(type(name), []).append(str(name.value))
+        return SanSet(*(frozenset(found.get(kind, ())) for kind in _NAMES))
+
+    @cached_property
+    def unknown_critical(self) -> str:
+        """The OID of a critical extension that Go does not handle, which makes every client refuse it; else empty."""
+        for oid, extension in self.extensions.items():
+            if extension.critical and (oid not in _UNDERSTOOD or self._is_beyond_go(oid, extension.value)):
+                return oid.dotted_string
+        return ""
+
+    def _is_beyond_go(self, oid: x509.ObjectIdentifier, value: Any) -> bool:
+        """Names of kinds that Go does not handle make a critical extension an unknown one."""
+        if oid == ExtensionOID.NAME_CONSTRAINTS:
+            subtrees = (*(value.permitted_subtrees or ()), *(value.excluded_subtrees or ()))
+            return not all(isinstance(name, _NAMES) for name in subtrees)
+        return oid == ExtensionOID.SUBJECT_ALTERNATIVE_NAME and not self.sans
 
     @property
     def has_name_constraints(self) -> bool:
@@ -281,15 +297,51 @@ class Certificate:
         return f"{self.subject or 'a certificate without subject'} ({self.short})"
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _parse(der: bytes) -> Certificate:
     # The same few CAs lie in thousands of Secrets: one object each is enough.
     try:
-        parsed = x509.load_der_x509_certificate(der)
-        extensions = {extension.oid: extension for extension in parsed.extensions}
-        negative = parsed.serial_number < 0
+        certificate = _read(der)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion) as error:
         raise InputError(f"not a certificate: {error}") from None
-    if negative:
-        raise InputError("not a certificate: its serial number is negative")
-    return Certificate(der, parsed, extensions)
+    if flaw := _flaw(certificate):
+        raise InputError(f"not a certificate: {flaw}")
+    return certificate
+
+
+def _read(der: bytes) -> Certificate:
+    """Everything that may prove unreadable is read now, as Go does, so that nothing fails later."""
+    parsed = x509.load_der_x509_certificate(der)
+    key = _key(parsed)
+    return Certificate(
+        der,
+        parsed,
+        {extension.oid: extension for extension in parsed.extensions},
+        parsed.subject.public_bytes(),
+        parsed.issuer.public_bytes(),
+        parsed.not_valid_before_utc,
+        parsed.not_valid_after_utc,
+        key if isinstance(key, _KEYS) else None,
+    )
+
+
+def _key(parsed: x509.Certificate) -> CertificatePublicKeyTypes | None:
+    try:
+        return parsed.public_key()
+    except UnsupportedAlgorithm:
+        return None
+
+
+def _flaw(certificate: Certificate) -> str:
+    """What Go refuses to parse although it can be read (go: crypto/x509/parser.go)."""
+    parsed = certificate.parsed
+    if parsed.serial_number < 0:
+        return "its serial number is negative"
+    signed = parsed.tbs_certificate_bytes
+    after = certificate.der.index(signed) + len(signed)
+    algorithm = certificate.der[after : after + 2 + certificate.der[after + 1]]
+    if algorithm not in signed[:_ALGORITHM_WITHIN]:
+        return "its two signature algorithms differ"
+    if certificate.public_key is None and parsed.public_key_algorithm_oid == PublicKeyAlgorithmOID.EC_PUBLIC_KEY:
+        return "its key is on a curve that clients do not know"
+    return ""

@@ -16,29 +16,12 @@ from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import ExtensionOID
 
 from kntls.pki import names
 from kntls.pki.certificate import Certificate
 
 MAX_SIGNATURE_CHECKS = 100
 """Go gives up after so many candidates (crypto/x509/verify.go, maxChainSignatureChecks)."""
-_UNDERSTOOD = frozenset(
-    {
-        ExtensionOID.KEY_USAGE,
-        ExtensionOID.BASIC_CONSTRAINTS,
-        ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
-        ExtensionOID.NAME_CONSTRAINTS,
-        ExtensionOID.CRL_DISTRIBUTION_POINTS,
-        ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
-        ExtensionOID.POLICY_CONSTRAINTS,
-        ExtensionOID.EXTENDED_KEY_USAGE,
-        ExtensionOID.CERTIFICATE_POLICIES,
-        ExtensionOID.POLICY_MAPPINGS,
-        ExtensionOID.INHIBIT_ANY_POLICY,
-    }
-)
-_CONSTRAINABLE = (x509.DNSName, x509.IPAddress, x509.RFC822Name, x509.UniformResourceIdentifier)
 
 
 @dataclass(frozen=True)
@@ -201,21 +184,8 @@ def _name_problem(leaf: Certificate, name: str) -> str:
 
 def unhandled_problem(certificate: Certificate) -> str:
     """Which critical extension makes every client refuse this certificate; empty if none does."""
-    for oid, extension in certificate.extensions.items():
-        if extension.critical and (oid not in _UNDERSTOOD or _is_beyond_us(certificate, extension)):
-            return f"has a critical extension that clients do not know ({oid.dotted_string})"
-    return ""
-
-
-def _is_beyond_us(certificate: Certificate, extension: x509.Extension[x509.ExtensionType]) -> bool:
-    """Names of kinds that Go does not handle make a critical extension an unknown one."""
-    match extension.value:
-        case x509.NameConstraints() as constraints:
-            subtrees = [*(constraints.permitted_subtrees or ()), *(constraints.excluded_subtrees or ())]
-            return not all(isinstance(name, _CONSTRAINABLE) for name in subtrees)
-        case x509.SubjectAlternativeName():
-            return not certificate.sans
-    return False
+    oid = certificate.unknown_critical
+    return f"has a critical extension that clients do not know ({oid})" if oid else ""
 
 
 def time_problem(certificate: Certificate, at: datetime) -> str:

@@ -67,10 +67,13 @@ def _block(data: bytes, begin: int, end: int) -> Block | None:
     body, has_headers = _after_headers(data, body)
     trailer = data[end + len(_END) : end + len(_END) + len(line)]
     leftover, after = _line(data, end + len(_END) + len(trailer))
-    if trailer != label + _DASHES or leftover or (has_headers and body > end + 1):
+    if trailer != label + _DASHES or leftover or (has_headers and body > end):
+        return None
+    encoded = data[body:end].translate(None, b" \t\r\n")
+    if len(encoded) % 4:
         return None
     try:
-        der = binascii.a2b_base64(data[body:end].translate(None, b" \t\r\n"), strict_mode=True)
+        der = binascii.a2b_base64(encoded, strict_mode=True)
     except binascii.Error:
         return None
     return Block(label.decode("utf-8", "replace"), der, has_headers, after)

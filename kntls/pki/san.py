@@ -47,6 +47,8 @@ class SanSet:
         if (address := _address(bare)) is not None:
             return any(_address(ip) == address for ip in self.ips)
         wanted = host.lower()
+        if wanted in self.dns and wanted != ".":
+            return True
         return any(_dns_matches(pattern.lower(), wanted) for pattern in self.dns)
 
     def __bool__(self) -> bool:
@@ -58,6 +60,8 @@ class SanSet:
 
 
 def _address(text: str) -> str | None:
+    if ":" not in text and not text[-1:].isdigit():
+        return None  # every address has a colon or ends in a digit; most hosts do neither, and trying is slow
     try:
         address = ip_address(text)
     except ValueError:

@@ -1,10 +1,17 @@
-"""Ways to reach a pod's port: directly, where its address can be routed to."""
+"""What it takes to reach a pod's port, and the direct way, for where its address can be routed to."""
 
 from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
 from typing import Protocol
+
+
+class Forwarded(socket.socket):
+    """A connection that goes through somebody who may say why it ended."""
+
+    refusal: str = ""
+    """Why the other side could not be reached; empty while nothing is known."""
 
 
 class Dialer(Protocol):

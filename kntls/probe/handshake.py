@@ -88,16 +88,19 @@ def _greet(context: ssl.SSLContext, dial: Dial, server_name: str, timeout: float
     if alpn:
         context.set_alpn_protocols(list(alpn))
     try:
-        with dial() as plain:
-            plain.settimeout(timeout)
-            # As bytes, for names that IDNA would refuse.
-            with context.wrap_socket(plain, server_hostname=server_name.encode("ascii") or None) as secure:
-                return _seen(secure, verified=context.verify_mode == ssl.CERT_REQUIRED)
+        plain = dial()
+    except OSError as error:
+        return Handshake(error=_reason(error))
+    try:
+        plain.settimeout(timeout)
+        # As bytes, for names that IDNA would refuse.
+        with plain, context.wrap_socket(plain, server_hostname=server_name.encode("ascii") or None) as secure:
+            return _seen(secure, verified=context.verify_mode == ssl.CERT_REQUIRED)
     except ssl.SSLCertVerificationError as error:
         reason = str(error.verify_message)
         return Handshake(error=f"not accepted: {reason}", verdict=Verdict(False, reason))
     except (OSError, InputError) as error:
-        return Handshake(error=_reason(error))
+        return Handshake(error=getattr(plain, "refusal", "") or _reason(error))
 
 
 def _seen(secure: ssl.SSLSocket, *, verified: bool) -> Handshake:

@@ -63,11 +63,18 @@ def _changes(action: Action, observation: Observation) -> tuple[Change, ...]:
         return ()
 
 
+def _fill(text: str, first: str, then: str) -> str:
+    """Wrapped at spaces only, so that names and commands stay whole."""
+    return textwrap.fill(
+        text, WIDTH, initial_indent=first, subsequent_indent=then, break_on_hyphens=False, break_long_words=False
+    )
+
+
 def _listing(title: str, lines: Iterable[str], paint: Paint, style: str) -> list[str]:
     lines = list(lines)
     if not lines:
         return []
-    wrapped = [textwrap.fill(line, WIDTH, initial_indent="  - ", subsequent_indent="    ") for line in lines]
+    wrapped = [_fill(line, "  - ", "    ") for line in lines]
     return [paint(title, style), *wrapped, ""]
 
 
@@ -95,7 +102,7 @@ def render(plan: Plan, observation: Observation, paint: Paint, *, diffs: bool = 
 def _action(number: int, action: Action, observation: Observation, paint: Paint, diffs: bool) -> list[str]:
     done = _state(action, observation) == "done" and not action.hold
     mark = paint("√", "green") if done else " "
-    text = textwrap.fill(action.sentence, WIDTH, initial_indent=f"{number:3}. ", subsequent_indent="     ")
+    text = _fill(action.sentence, f"{number:3}. ", "     ")
     lines = [f"{mark}{text[1:]}" if done else text]
     if done or not diffs:
         return lines
@@ -190,6 +197,6 @@ class Lines:
 
 def _count(progress: Progress, action: Action, held: float) -> str:
     if progress.complete and action.hold:
-        return f": {held:.0f}/{action.hold:.0f} s"
+        return f" {held:.0f}/{action.hold:.0f} s"
     missing = f", waiting for {progress.missing[0]}" if progress.missing else ""
-    return f": {progress.done}/{progress.total}{missing}"
+    return f" {progress.done}/{progress.total}{missing}"

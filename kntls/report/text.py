@@ -37,14 +37,13 @@ class Paint:
         return f"\033[{STYLES[style]}m{text}\033[0m" if self.on and text else text
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], gap: str = "   ") -> str:
-    """Aligned columns in kubectl's manner; the last one is not padded. Ends in a newline."""
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Aligned columns in kubectl's manner, closer together where they would not fit; the last one is not padded."""
     rows = [list(map(str, row)) for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(head, *rows, strict=True)]
-    lines = (
-        gap.join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
-    )
-    return "\n".join(lines) + "\n"
+    gap = "   " if sum(widths) + 3 * (len(widths) - 1) <= WIDTH else "  "
+    padded = ([cell.ljust(size) for cell, size in zip(row, widths, strict=True)] for row in (head, *rows))
+    return "".join(gap.join(cells).rstrip() + "\n" for cells in padded)
 
 
 def span(seconds: float) -> str:

@@ -14,7 +14,6 @@ from kntls.knative import installation as knative
 from kntls.knative.config import configured_issuers
 from kntls.knative.names import POLL_SECONDS
 from kntls.model.kinds import CLUSTER_ISSUER
-from kntls.model.objects import dig
 from kntls.model.observation import Observation
 from kntls.model.plan import Action, Plan
 from kntls.rotation.situation import Situation, Target, generations, signing, situation
@@ -64,13 +63,15 @@ def _foreign(now: Situation) -> Iterator[str]:
 def _other_rotation(now: Situation) -> Iterator[str]:
     if now.target.rollback or now.target.old_secret:
         return
-    target = now.target.new_secret
-    others = [ca for ca in now.olds if now.current is None or ca.secret != now.current.secret]
+    target, issuer = now.target.new_secret, now.target.issuer
+    series = generations(now.observation, now.installation, now.manager, issuer)
+    current = now.current.secret.name if now.current else ""
+    others = [ca.secret.name for ca in series if ca.secret.name not in (current, target)]
     if others and not now.switched:
-        names = some(ca.secret.name for ca in others)
         yield (
-            f"another rotation of ClusterIssuer {now.target.issuer} is half-way: {names} is still in use or trusted "
-            f"(fix: `kntls rotate-ca status`; finish it, or `kntls rotate-ca rollback`, before rotating to {target})"
+            f"another rotation of ClusterIssuer {issuer} is half-way: {some(others)} is still in use or trusted "
+            f"(fix: finish it or `kntls rotate-ca rollback`; or, if it has nothing to do with this issuer, "
+            f"`--old-secret {current}` says which CA is to go)"
         )
     elif len(now.olds) > 1 and not _signs(now):
         names = ", ".join(ca.secret.name for ca in now.olds)
@@ -87,7 +88,7 @@ def _bundles(now: Situation) -> Iterator[str]:
             yield reason
     for bundle in holders(now):
         if bundle.owner == Owner.OTHER and (reason := obstacle(now.observation, bundle.ref, now.target.adopted)):
-            yield f"the old CA lies in a bundle of somebody else: {reason}"
+            yield reason
 
 
 def _issuer(now: Situation) -> Iterator[str]:
@@ -102,7 +103,7 @@ def _issuer(now: Situation) -> Iterator[str]:
 
 
 def _refusals(now: Situation) -> tuple[str, ...]:
-    return (*_issuer(now), *_foreign(now), *_other_rotation(now), *_bundles(now))
+    return tuple(dict.fromkeys((*_issuer(now), *_foreign(now), *_other_rotation(now), *_bundles(now))))
 
 
 def describe(ca: Authority) -> str:
@@ -169,8 +170,6 @@ def previous_secret(observation: Observation, issuer: str, to_secret: str = "") 
     """
     installation, manager = knative.detect(observation), certmanager.detect(observation)
     found = generations(observation, installation, manager, issuer)
-    named = dig(observation.get(CLUSTER_ISSUER, issuer) or {}, "spec", "ca", "secretName")
-    signers = signing(observation, manager, issuer)
     if to_secret:
         others = [ca.secret.name for ca in found if ca.secret.name != to_secret]
         return to_secret, (others[0] if len(others) == 1 else "")
@@ -180,11 +179,8 @@ def previous_secret(observation: Observation, issuer: str, to_secret: str = "") 
     if len(found) > 2:
         names = ", ".join(ca.secret.name for ca in found)
         raise Refused(f"several CAs might be the previous one: {names}", fix="`--to-secret NAME` says which")
-    newest = max(found, key=lambda ca: ca.signer.not_before)
-    oldest = next(ca for ca in found if ca != newest)
-    if oldest.secret.name == named and newest not in signers:
-        return oldest.secret.name, newest.secret.name
-    return oldest.secret.name, newest.secret.name
+    previous, newest = sorted(found, key=lambda ca: ca.signer.not_before)
+    return previous.secret.name, newest.secret.name
 
 
 def rollback(observation: Observation, target: Target, to_secret: str = "") -> Plan:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from kntls.certmanager.material import material_of
 from kntls.knative.installation import Installation
-from kntls.knative.names import NET_KOURIER, ROUTING_CERTIFICATE
+from kntls.knative.names import ROUTING_CERTIFICATE
 from kntls.model.kinds import SECRET
 from kntls.model.objects import ObjectRef
 from kntls.model.observation import Observation
@@ -21,7 +21,7 @@ class Consumer:
     """Something that verifies."""
 
     name: str
-    """`activator`, `net-kourier-controller (Envoy)`."""
+    """`activator`, `Envoy` (which trusts what net-kourier-controller reads for it)."""
     namespace: str
     """Whose trust bundles it reads."""
     read: Callable[[str], Reading]
@@ -63,7 +63,7 @@ def consumers(installation: Installation) -> tuple[Consumer, ...]:
     activator = Consumer("activator", installation.namespace, read_as_activator, read_first_block)
     if not installation.ingress_namespace:
         return (activator,)
-    kourier = Consumer(f"{NET_KOURIER} (Envoy)", installation.ingress_namespace, read_as_kourier, read_as_kourier)
+    kourier = Consumer("Envoy", installation.ingress_namespace, read_as_kourier, read_as_kourier)
     return (activator, kourier)
 
 
@@ -82,6 +82,8 @@ def effective_trust(observation: Observation, consumer: Consumer) -> EffectiveTr
     anchors: dict[Certificate, tuple[Source, ...]] = {}
     dropped, crashes = [], []
     for source, text, read in _values(observation, consumer):
+        if not text:
+            continue
         reading = read(text)
         for certificate in reading.accepted:
             anchors[certificate] = (*anchors.get(certificate, ()), source)

@@ -61,7 +61,7 @@ def _data_with(bundle: TrustBundle | None, key: str, wanted: Iterable[Certificat
     present = set(bundle.certificates) if bundle else set()
     here = [cert for cert in (bundle.certificates if bundle else ()) if bundle and bundle.key_of(cert) == key]
     missing = [cert for cert in wanted if cert not in present]
-    if missing or key not in data or is_strict(data[key]):
+    if missing or not data or _flaw(data.get(key, "")):
         data[key] = write([*here, *missing])
     return data
 
@@ -72,7 +72,12 @@ def _current(observation: Observation, ref: ObjectRef) -> TrustBundle | None:
 
 
 def _strict(bundle: TrustBundle) -> bool:
-    return not any(is_strict(text) for text in bundle.data.values())
+    return not any(_flaw(text) for text in bundle.data.values())
+
+
+def _flaw(text: str) -> str:
+    """Why a value is not in the strict form; an empty one, which adds nothing, is fine."""
+    return is_strict(text) if text else ""
 
 
 def adding(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kntls.certmanager.leaves import Leaf, leaves
 from kntls.knative.installation import Installation
-from kntls.knative.names import LEGACY_SAN, NET_KOURIER, ROUTING_CERTIFICATE, ROUTING_SAN, USER_CERTIFICATE, user_san
+from kntls.knative.names import ACTIVATOR, LEGACY_SAN, ROUTING_CERTIFICATE, ROUTING_SAN, USER_CERTIFICATE, user_san
 from kntls.model.objects import dig
 from kntls.model.observation import Observation
 from kntls.pki.certificate import Certificate
@@ -40,8 +40,8 @@ def _names(consumer: Consumer, leaf: Leaf) -> tuple[str, ...]:
     secret = dig(leaf.certificate, "spec", "secretName", default="")
     if secret == USER_CERTIFICATE:
         user = user_san(leaf.ref.namespace)
-        return (user,) if consumer.name.startswith(NET_KOURIER) else (LEGACY_SAN, user)
-    if secret == ROUTING_CERTIFICATE and consumer.name.startswith(NET_KOURIER):
+        return (LEGACY_SAN, user) if consumer.name == ACTIVATOR else (user,)
+    if secret == ROUTING_CERTIFICATE and consumer.name != ACTIVATOR:
         return (ROUTING_SAN,)
     return ()
 

@@ -54,6 +54,7 @@ def test_a_kustomization_is_what_kubectl_kustomize_builds(tmp_path, capsys):
         (["tenant", "team", "-n", "a", "--no-serving", "--no-eventing"], 4),
         (["tenant", "team"], 2),
         (["tenant", "team", "-n", "a", "--directory", "x", "--kustomize", "y"], 2),
+        (["tenant", "team", "-n", "a", "--directory", "x", "--apply"], 2),
         (["policy", "caller", "-n", "web"], 2),
         (["control-plane", "--min-tls", "TLSv1_3", "--max-tls", "TLSv1_2"], 4),
         (["control-plane", "--jwks-ca", "/nowhere/ca.pem"], 2),
@@ -77,3 +78,33 @@ def test_the_common_namespace_flag_gives_way_to_a_repeatable_one():
     ).stdout
     assert text.count("--namespace") == 1
     assert "repeat for more" in text
+
+
+def test_going_strict_lists_who_would_break_and_refuses_until_they_are_named(tmp_path, capsys):
+    pods = [
+        {"metadata": {"name": name, "namespace": "shop", "labels": {"app": name}}, "spec": {"containers": containers}}
+        for name, containers in (("web", [{"name": "a"}, {"name": "istio-proxy"}]), ("cron", [{"name": "a"}]))
+    ]
+    objects = [{"apiVersion": "v1", "kind": "Pod", "status": {}, **each} for each in pods]
+    for each in objects:
+        each["status"] = {"phase": "Running"}
+    file = tmp_path / "cluster.yaml"
+    file.write_text(yaml.safe_dump_all(objects))
+    strict = ["mesh", "generate", "mtls", "-n", "shop", "-f", str(file)]
+    assert run(strict) == 4
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "would break: caller shop/cron" in captured.err
+    assert run([*strict, "--outside", "shop/cron"]) == 0
+    assert "kind: PeerAuthentication" in capsys.readouterr().out
+    assert run([*strict, "--mode", "PERMISSIVE"]) == 0
+
+
+def test_without_anything_read_strict_says_that_it_does_not_know(capsys):
+    assert run(["mesh", "generate", "mtls"]) == 0
+    assert "who would break under STRICT is unknown" in capsys.readouterr().err
+
+
+def test_helm_values_cannot_be_applied(capsys):
+    assert run(["mesh", "generate", "control-plane", "--min-tls", "TLSv1_2", "--apply", "--yes"]) == 2
+    assert "helm" in capsys.readouterr().err

@@ -2,63 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from kntls.pki.create import KeyPair, bridge, issue, new_ca
 from kntls.probe.dial import DirectDialer
 from kntls.probe.handshake import Handshake, handshake, verified_handshake
-
-YEAR = timedelta(days=365)
-Serve = Callable[[socket.socket], None]
-
-
-@contextmanager
-def server(serve: Serve) -> Iterator[Callable[[], socket.socket]]:
-    """A loopback server that treats each connection with `serve`; gives the way to dial it."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def accept() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                with connection:
-                    serve(connection)
-
-        threading.Thread(target=accept, daemon=True).start()
-        yield functools.partial(DirectDialer().dial, "ns", "pod", *listener.getsockname())
-        listener.shutdown(socket.SHUT_RDWR)
-
-
-def tls(pair: KeyPair, tmp_path: Path, **options: object) -> Serve:
-    """Terminates TLS with that certificate."""
-    files = tmp_path / "tls.crt", tmp_path / "tls.key"
-    for file, text in zip(files, (pair.chain_pem(), pair.key_pem()), strict=True):
-        file.write_text(text)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*files)
-    for name, value in options.items():
-        setattr(context, name, value)
-    context.set_alpn_protocols(["h2"])
-
-    def serve(connection: socket.socket) -> None:
-        try:
-            with context.wrap_socket(connection, server_side=True) as secure:
-                secure.recv(1)
-        except OSError:
-            return
-
-    return serve
+from tests.probe.servers import YEAR, Serve, server, tls
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kntls.errors import Refused, UsageError
 from kntls.mesh.generate.baseline import SERVING
 from kntls.mesh.generate.model import Flavour, Generated, Manifest, Target
 from kntls.mesh.generate.mtls import Mode, Mtls, mtls
+from kntls.mesh.outsiders import Scope
 from kntls.mesh.tls_values import (
     CIPHERS,
     CURVES,
@@ -207,4 +208,7 @@ def control_plane(wanted: ControlPlane, target: Target) -> Generated:
     if wanted == ControlPlane():
         raise UsageError("nothing to set", fix="add --mtls, --min-tls, --cipher, --jwks-ca or another setting")
     _check(wanted)
-    return _smcp(wanted, target) if target.flavour is Flavour.OSSM2 else _istio(wanted, target)
+    ossm2 = target.flavour is Flavour.OSSM2
+    generated = _smcp(wanted, target) if ossm2 else _istio(wanted, target)
+    scope = Scope(root_namespace=target.root_namespace, mutual_rule=ossm2) if wanted.mtls else None
+    return replace(generated, strict=scope)

@@ -44,7 +44,10 @@ def _ingress_gateway(target: Target, secret: str) -> Manifest:
 
 
 def _service(target: Target) -> Manifest:
-    labels = {"experimental.istio.io/disable-gateway-port-translation": "true"}
+    labels = {
+        "experimental.istio.io/disable-gateway-port-translation": "true",
+        "networking.knative.dev/ingress-provider": "istio",
+    }
     port = {"name": "http2", "port": 80, "targetPort": LOCAL_GATEWAY_PORT, "protocol": "TCP"}
     spec = {"type": "ClusterIP", "selector": target.gateway_selector, "ports": [port]}
     manifest = target.manifest(SERVICE, "knative-local-gateway", target.root_namespace, spec=spec)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from kntls.errors import Refused, UsageError
+from kntls.mesh.outsiders import Scope
 from kntls.model.kinds import Kind
 
 Manifest = dict[str, Any]
@@ -78,6 +79,9 @@ class Generated:
     secret_files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """`namespace/name` of a Secret → `key=path` of the user's own files; only a reference is ever written."""
 
+    strict: Scope | None = None
+    """What becomes STRICT, where something does: callers and servers outside the mesh would break."""
+
     def __add__(self, other: Generated) -> Generated:
         """Both, in order."""
         return Generated(
@@ -85,6 +89,7 @@ class Generated:
             self.notes + other.notes,
             {**self.files, **other.files},
             {**self.secret_files, **other.secret_files},
+            self.strict or other.strict,
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from kntls.errors import Refused, UsageError
 from kntls.mesh.generate.baseline import SERVING
 from kntls.mesh.generate.model import Generated, Manifest, Target, check_label, check_name, selector
+from kntls.mesh.outsiders import Scope
 from kntls.model.kinds import DESTINATION_RULE, GATEWAY, PEER_AUTHENTICATION
 
 PRESTOP_PORT = 8022
@@ -134,7 +135,15 @@ def mtls(wanted: Mtls, target: Target) -> Generated:
     objects += [destination_rule(target, host, "DISABLE") for host in wanted.plaintext_hosts]
     if wanted.local_gateway:
         objects.append(local_gateway(target))
-    return Generated(tuple(objects), tuple(_notes(wanted, target)))
+    return Generated(tuple(objects), tuple(_notes(wanted, target)), strict=_strict(wanted, target))
+
+
+def _strict(wanted: Mtls, target: Target) -> Scope | None:
+    mutual = any(host.startswith("*") for host in wanted.hosts)
+    if wanted.prestop_services or (wanted.mode is not Mode.STRICT and not mutual):
+        return None
+    labels = tuple(wanted.labels.items())
+    return Scope(wanted.namespaces, labels, target.root_namespace, mutual_rule=mutual)
 
 
 def _notes(wanted: Mtls, target: Target) -> list[str]:

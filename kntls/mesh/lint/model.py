@@ -13,7 +13,7 @@ from kntls.mesh.authz.parse import authorization_policy, peer_authentication, re
 from kntls.mesh.authz.peer import PeerModes, peer_modes
 from kntls.mesh.authz.selection import attaches
 from kntls.mesh.authz.validation import problems
-from kntls.mesh.control import implied, settings
+from kntls.mesh.control import settings, with_implied
 from kntls.mesh.inventory import Member, Membership, inventory, membership, ports_by_protocol
 from kntls.mesh.resources import Resource, Resources
 from kntls.model.findings import Finding, Severity
@@ -50,6 +50,10 @@ class World:
         return settings(self.resources, self.root_namespace)
 
     @cached_property
+    def _everything(self) -> Resources:
+        return with_implied(self.resources)
+
+    @cached_property
     def membership(self) -> Membership:
         """Who is in the mesh."""
         return membership(self.resources)
@@ -60,7 +64,7 @@ class World:
         return inventory(self.resources)
 
     def _valid(self, kind: str) -> Iterator[Resource]:
-        return (found for found in self.resources.all(kind) if not next(iter(problems(found)), None))
+        return (found for found in self._everything.all(kind) if not next(iter(problems(found)), None))
 
     @cached_property
     def policies(self) -> tuple[tuple[Resource, AuthorizationPolicy], ...]:
@@ -75,14 +79,12 @@ class World:
     @cached_property
     def peers(self) -> tuple[tuple[Resource, PeerAuthentication], ...]:
         """PeerAuthentications that Istio accepts, and those a control plane implies."""
-        extra = tuple(found for found in implied(self.resources) if found.kind == "PeerAuthentication")
-        return tuple((found, peer_authentication(found)) for found in (*self._valid("PeerAuthentication"), *extra))
+        return tuple((found, peer_authentication(found)) for found in self._valid("PeerAuthentication"))
 
     @cached_property
     def destination_rules(self) -> tuple[Resource, ...]:
         """DestinationRules, and those a control plane implies."""
-        extra = (found for found in implied(self.resources) if found.kind == "DestinationRule")
-        return (*self.resources.all("DestinationRule"), *extra)
+        return tuple(self._everything.all("DestinationRule"))
 
     def modes(self, workload: Workload) -> PeerModes:
         """The workload's mTLS modes."""

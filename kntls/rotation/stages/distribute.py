@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kntls.model.kinds import CONFIG_MAP, SECRET
 from kntls.model.objects import ObjectRef
 from kntls.model.observation import Observation
@@ -37,7 +39,9 @@ def holds(observation: Observation, ref: ObjectRef, anchors: tuple[Certificate, 
 def _action(target: Target, ref: ObjectRef, is_published: bool) -> Action:
     def changes(observation: Observation) -> tuple[Change, ...]:
         now = situation(observation, target)
-        return adding(observation, ref, both(now), published=is_published)
+        found = adding(observation, ref, both(now), published=is_published)
+        note = "" if now.new else f"and the CA that prepare makes in {now.new_ref}"
+        return tuple(replace(change, note=note) for change in found)
 
     def done(observation: Observation) -> Progress:
         now = situation(observation, target)

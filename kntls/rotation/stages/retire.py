@@ -86,7 +86,7 @@ def _actions(_: Situation, target: Target) -> tuple[Action, ...]:
 
     grace = Action(
         "retire/grace",
-        f"Wait {target.grace:.0f} s, longer than a queue-proxy's poll, for pods that were starting meanwhile",
+        f"Wait {target.grace:.0f} s for pods that were starting meanwhile",
         waited,
         reads=READS,
         stage="retire",

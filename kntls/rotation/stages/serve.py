@@ -41,7 +41,7 @@ def _actions(_: Situation, target: Target) -> tuple[Action, ...]:
     return (
         Action(
             "serve/handshakes",
-            "See every activator, queue-proxy and gateway pod present a leaf of the new CA",
+            "See every server pod present a leaf of the new CA",
             done,
             reads=frozenset({POD, CERTIFICATE, KCERT, SECRET, HANDSHAKES}),
             stage="serve",

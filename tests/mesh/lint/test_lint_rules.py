@@ -1,8 +1,12 @@
 import pytest
-from lint_cases import CASES, NOW
+from lint_cases import CASES, ECHO, NOW, NS, STRICT, allow, ap, deny, pa, rule, smcp
 
+from kntls.mesh.generate.baseline import baseline
+from kntls.mesh.generate.model import Target
+from kntls.mesh.generate.tenant import Tenant, tenant
 from kntls.mesh.lint import REGISTRY, World, lint
 from kntls.mesh.resources import from_objects
+from kntls.model.findings import Severity
 
 
 def found(objects, **settings):
@@ -29,3 +33,53 @@ def test_broken_is_found(name):
 def test_repaired_is_quiet(name):
     _, repaired = CASES[name]
     assert name not in ids(repaired)
+
+
+def test_a_bypass_by_plaintext_is_an_error_and_a_mere_mismatch_a_warning():
+    (mild,) = [each for each in found([ap("foo/p", allow(rule(source=NS)))]) if each.id == "MESH-AUTHZ-006"]
+    (grave,) = [each for each in found([ap("foo/p", deny(rule(source=NS)))]) if each.id == "MESH-AUTHZ-006"]
+    assert (mild.severity, grave.severity) == (Severity.WARNING, Severity.ERROR)
+    assert "slips through" in grave.reason
+
+
+def test_one_permissive_port_is_enough_for_an_identity_field():
+    loose = pa("foo/web", "STRICT", {"app": "web"}, {"8080": "PERMISSIVE"})
+    policy = ap("foo/p", allow(rule(source=NS), app="web"))
+    assert "MESH-AUTHZ-006" in ids([STRICT, loose, policy])
+    limited = ap("foo/p", allow(rule(source=NS, to={"ports": ["9090"]}), app="web"))
+    assert "MESH-AUTHZ-006" not in ids([STRICT, loose, limited])
+
+
+def test_service_accounts_and_trust_domains_need_mtls_too():
+    for source in ({"serviceAccounts": ["a/b"]}, {"trustDomains": ["td"]}):
+        assert "MESH-AUTHZ-006" in ids([ap("foo/p", allow(rule(source=source)))])
+
+
+def test_a_deny_limited_by_a_trust_domain_still_widens_on_tcp_but_says_what_is_left():
+    policy = ap("foo/p", deny(rule(source={"trustDomains": ["td"]}, to={"methods": ["GET"]})))
+    (hit,) = [each for each in found([policy]) if each.id == "MESH-AUTHZ-003"]
+    assert "matches trustDomains" in hit.reason
+
+
+def test_a_known_tcp_port_makes_the_widening_an_error():
+    policy = ap("foo/p", deny(rule(to={"methods": ["GET"]}), app="echo"))
+    (hit,) = [each for each in found([*ECHO, policy]) if each.id == "MESH-AUTHZ-003"]
+    assert hit.severity is Severity.ERROR
+    assert "9000" in hit.reason
+
+
+def test_keys_are_judged_in_files_only_and_never_shown():
+    objects = CASES["MESH-KEY-001"][0]
+    assert "MESH-KEY-001" not in ids(objects, live=True)
+    assert not any("BEGIN" in each.reason or "BEGIN" in str(each) for each in found(objects))
+
+
+def test_an_smcp_implies_its_mtls_for_every_rule_that_asks():
+    policy = ap("foo/p", allow(rule(source=NS)))
+    assert "MESH-AUTHZ-006" not in ids([smcp(dataPlane={"mtls": True}), policy])
+    assert "MESH-AUTHZ-006" in ids([smcp(dataPlane={"mtls": False}), policy])
+
+
+def test_what_generate_prints_for_a_strict_mesh_has_no_errors():
+    made = (*baseline(Target()).objects, *tenant(Tenant("t", ("t-1",), harden=True), Target()).objects)
+    assert all(each.severity is Severity.INFO for each in found([*made, STRICT]))

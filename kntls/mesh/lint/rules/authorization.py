@@ -244,23 +244,32 @@ def _portless(hosts: tuple[str, ...]) -> list[str]:
     return [host for host in hosts if ":" not in host and not host.endswith("*") and host not in ported]
 
 
+def _port_gaps(policy: AuthorizationPolicy) -> Iterator[tuple[bool, str]]:
+    """Hosts whose port decides: whether a client escapes by adding one, and the sentence."""
+    for index, each in enumerate(policy.rules):
+        for term, negative in _host_terms(each):
+            escapes = (policy.action is Action.DENY) is not negative
+            for host in _portless(term.not_values if negative else term.values):
+                yield (
+                    escapes,
+                    f"rule {index}: a Host of {host} with a port {'escapes it' if escapes else 'is not matched'}",
+                )
+
+
 @rule(
     "MESH-AUTHZ-008",
     Severity.INFO,
     "Hosts without their port",
-    fix="add each host once more with `:*` or the port behind it",
+    fix="add the host with its port; an exact host once more with `:*` behind it",
 )
 def hosts_without_port(world: World) -> Iterator[Hit]:
     """Istio compares `hosts` with the Host header as sent, port included: `a.example.com` does not match
-    `a.example.com:8080`. In DENY (and notHosts of ALLOW) a client escapes by adding the port."""
-    for policy, hit, index, each in _numbered(world, Action.ALLOW, Action.DENY):
-        for term, negative in _host_terms(each):
-            hosts = _portless(term.not_values if negative else term.values)
-            escapes = (policy.action is Action.DENY) is not negative
-            if hosts:
-                effect = "escapes it" if escapes else "is not matched"
-                severity = Severity.ERROR if escapes else None
-                yield Hit(hit.found, f"rule {index}: a Host of {hosts[0]} with a port {effect}", severity)
+    `a.example.com:8080`. In DENY (and notHosts of ALLOW) a client escapes by adding the port. One finding a policy."""
+    for found, policy in world.policies:
+        if policy.action in (Action.ALLOW, Action.DENY) and (gaps := list(_port_gaps(policy))):
+            escapes, sentence = max(gaps, key=lambda gap: gap[0])
+            more = f" (and {len(gaps) - 1} more)" if len(gaps) > 1 else ""
+            yield Hit(found, f"{sentence}{more}", Severity.ERROR if escapes else None)
 
 
 @rule(
@@ -299,9 +308,12 @@ def _checks_header(each: Rule) -> bool:
 def activator_by_host(world: World) -> Iterator[Hit]:
     """The activator trusts the Knative-Serving-Namespace and -Revision headers before Host. A tenant that reaches it
     directly may send its own Host and another tenant's headers (read from Serving's code, not seen on a cluster)."""
-    for policy, hit, index, each in _numbered(world, Action.ALLOW):
-        if _to_activator(policy) and any(_host_terms(each)) and not _checks_header(each):
-            yield Hit(hit.found, f"rule {index} checks hosts but not the Knative-Serving-Namespace header")
+    for found, policy in world.policies:
+        if policy.action is not Action.ALLOW or not _to_activator(policy):
+            continue
+        bare = [str(i) for i, each in enumerate(policy.rules) if any(_host_terms(each)) and not _checks_header(each)]
+        if bare:
+            yield Hit(found, f"rule {', '.join(bare)} checks hosts but not the Knative-Serving-Namespace header")
 
 
 @rule(

@@ -1,0 +1,109 @@
+"""`kntls lab`: the embedded cluster in the background."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kntls.cli.options import Common, group, with_common
+
+if TYPE_CHECKING:
+    from kntls.lab.state import State
+
+app = group(
+    """The embedded cluster: a Kubernetes API on loopback with cert-manager's and Knative's behaviour.
+
+    kntls lab up
+    kntls lab run -- kubectl get certificates -A
+    kntls --lab status
+    kntls lab down
+    """
+)
+
+
+def _body(state: State) -> dict[str, Any]:
+    return {
+        "running": True,
+        "pid": state.pid,
+        "server": state.url,
+        "kubeconfig": str(state.kubeconfig),
+        "layout": state.layout,
+        "faults": list(state.faults),
+        "started": state.started,
+    }
+
+
+def _tell(common: Common, state: State, plain: str) -> None:
+    """The state as a document if one is asked for, a line otherwise."""
+    if common.output in ("json", "yaml"):
+        from kntls.report.document import emit
+
+        emit("LabStatus", _body(state), common.output)
+    else:
+        typer.echo(plain)
+
+
+def up(
+    common: Common,
+    port: Annotated[int, typer.Option(help="port on loopback (0: a free one)", min=0, max=65535)] = 0,
+    layout: Annotated[str, typer.Option(help="upstream, operator or openshift")] = "upstream",
+    speed: Annotated[float, typer.Option(help="how much faster than real its waits are", min=0.1)] = 60.0,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="KIND[=VALUE][@VERB[:RESOURCE]][*TIMES]; may be repeated", metavar="SPEC")
+    ] = None,
+    source: Annotated[
+        str, typer.Option("--from", help="rehearse on a copy of this cluster's objects", metavar="DIR|FILE|-")
+    ] = "",
+) -> None:
+    """Start the lab and print the path of its kubeconfig.
+
+    Faults: slow, conflict, throttle, error, reset, watch-drop, gone, cert-manager=down|failing, no-reload=CONSUMER.
+    """
+    from kntls.lab.faults import parse
+    from kntls.lab.state import Settings
+    from kntls.lab.state import up as start
+
+    faults = tuple(fault or ())
+    for spec in faults:
+        parse(spec)
+    state = start(Settings(port, layout, speed, faults, source))
+    typer.echo(f"lab: serving {state.layout} at {state.url} (process {state.pid})", err=True)
+    _tell(common, state, str(state.kubeconfig))
+
+
+def down(common: Common) -> None:
+    """Stop the lab and forget all it held."""
+    from kntls.lab.state import down as stop
+
+    state = stop()
+    typer.echo(f"lab: process {state.pid} ended" if state else "lab: none was running", err=True)
+
+
+def status(common: Common) -> None:
+    """Say whether the lab runs, and where."""
+    from kntls.lab.state import running
+
+    state = running()
+    faults = f", faults {' '.join(state.faults)}" if state.faults else ""
+    lines = [
+        f"running   {state.layout} at {state.url} since {state.started} (process {state.pid}){faults}",
+        f"use it    export KUBECONFIG={state.kubeconfig}",
+    ]
+    _tell(common, state, "\n".join(lines))
+
+
+def run(
+    common: Common,
+    command: Annotated[list[str], typer.Argument(help="the program and its arguments", metavar="-- CMD")],
+) -> None:
+    """Run a command against the lab; its exit code is the command's."""
+    from kntls.lab.state import environment, program, running
+
+    state = running()
+    os.execve(program(command), command, environment(state))  # noqa: S606 - the user's own command
+
+
+for _command in (up, down, status, run):
+    app.command()(with_common(_command))

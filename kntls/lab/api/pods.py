@@ -1,0 +1,184 @@
+"""What a kubelet answers for a pod: its log, commands in it, and connections to its ports."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import BufferedIOBase
+from typing import Protocol
+
+from kntls.lab.answers import bad_request
+from kntls.lab.api import websocket
+from kntls.lab.api.messages import Request, Response
+from kntls.lab.api.verbs import Call
+from kntls.lab.api.websocket import WebSocket
+from kntls.lab.objects import Object, name_of
+
+STDOUT, STDERR, ERROR = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command in a pod ended."""
+
+    stdout: bytes = b""
+    stderr: bytes = b""
+    code: int = 0
+
+
+class Runtime(Protocol):
+    """What runs the pods."""
+
+    def log(self, pod: Object, container: str) -> str:
+        """The container's log so far."""
+        ...
+
+    def address(self, pod: Object, port: int) -> tuple[str, int]:
+        """Where a port of the pod really listens."""
+        ...
+
+    def execute(self, pod: Object, container: str, command: Sequence[str]) -> Finished:
+        """Run a command in a container."""
+        ...
+
+
+class NoRuntime:
+    """Pods that are objects only: they listen at their IP, say nothing, run nothing."""
+
+    def log(self, pod: Object, container: str) -> str:
+        """No log."""
+        return ""
+
+    def address(self, pod: Object, port: int) -> tuple[str, int]:
+        """The pod's IP."""
+        return str((pod.get("status") or {}).get("podIP") or "127.0.0.1"), port
+
+    def execute(self, pod: Object, container: str, command: Sequence[str]) -> Finished:
+        """No such command."""
+        return Finished(stderr=f"exec: {command[0]}: not found in the lab's pods\n".encode(), code=127)
+
+
+def log(call: Call, runtime: Runtime) -> Response:
+    """GET of a pod's `log`."""
+    pod, container = _container(call)
+    text = runtime.log(pod, container)
+    tail = call.request.param("tailLines")
+    lines = text.splitlines(keepends=True)
+    return Response("".join(lines[-int(tail) :] if tail.isdigit() else lines), content_type="text/plain")
+
+
+def _container(call: Call) -> tuple[Object, str]:
+    """The pod and the container asked for; raises `ApiError` 404, or 400 if there is no such one."""
+    pod = call.store.get(call.resource, call.target.namespace, call.target.name)
+    names = [c["name"] for c in (pod.get("spec") or {}).get("containers") or ()]
+    wanted = call.request.param("container") or (names[0] if names else "")
+    if wanted not in names:
+        raise bad_request(f"container {wanted} is not valid for pod {name_of(pod)}")
+    return pod, wanted
+
+
+def _upgraded(request: Request, known: Sequence[str], speak: Callable[[WebSocket, str], None]) -> Response:
+    """The 101 for the first subprotocol both sides know; raises `ApiError` 400."""
+    protocol = next((name for name in known if name in websocket.wanted(request)), None)
+    if protocol is None:
+        raise bad_request("unable to upgrade: the lab speaks WebSocket with " + ", ".join(known))
+    chosen = protocol
+
+    def takeover(reader: BufferedIOBase, writer: BufferedIOBase) -> None:
+        speak(WebSocket(reader, writer), chosen)
+
+    return Response(code=101, headers=websocket.accept(request, chosen), takeover=takeover)
+
+
+def execute(call: Call, runtime: Runtime) -> Response:
+    """`exec`: run the command, send what it wrote and how it ended."""
+    pod, container = _container(call)
+    command = call.request.query.get("command", [])
+
+    def speak(stream: WebSocket, protocol: str) -> None:
+        done = runtime.execute(pod, container, command)
+        for channel, data in ((STDOUT, done.stdout), (STDERR, done.stderr)):
+            if data:
+                stream.send(bytes([channel]) + data)
+        stream.send(bytes([ERROR]) + json.dumps(_outcome(done)).encode())
+        stream.close()
+
+    return _upgraded(call.request, ("v5.channel.k8s.io", "v4.channel.k8s.io"), speak)
+
+
+def _outcome(done: Finished) -> dict[str, object]:
+    if done.code == 0:
+        return {"metadata": {}, "status": "Success"}
+    return {
+        "metadata": {},
+        "status": "Failure",
+        "message": f"command terminated with non-zero exit code: exit status {done.code}",
+        "reason": "NonZeroExitCode",
+        "details": {"causes": [{"reason": "ExitCode", "message": str(done.code)}]},
+    }
+
+
+def port_forward(call: Call, runtime: Runtime) -> Response:
+    """`portforward` over WebSocket channels, two for each port: data and errors."""
+    pod = call.store.get(call.resource, call.target.namespace, call.target.name)
+    ports = [int(port) for value in call.request.query.get("ports", ()) for port in value.split(",")]
+    if not ports:
+        raise bad_request('query parameter "ports" is required')
+
+    def speak(stream: WebSocket, protocol: str) -> None:
+        _Forwarding(stream, [runtime.address(pod, port) for port in ports], ports).run()
+
+    return _upgraded(call.request, ("v4.channel.k8s.io",), speak)
+
+
+class _Forwarding:
+    """Bytes between a WebSocket's channels and sockets."""
+
+    def __init__(self, stream: WebSocket, addresses: Sequence[tuple[str, int]], ports: Sequence[int]) -> None:
+        self._stream = stream
+        self._ports = ports
+        self._sockets: dict[int, socket.socket] = {}
+        self._addresses = addresses
+
+    def run(self) -> None:
+        """Until one side closes."""
+        for index, port in enumerate(self._ports):
+            number = port.to_bytes(2, "little")
+            self._stream.send(bytes([2 * index]) + number)
+            self._stream.send(bytes([2 * index + 1]) + number)
+            self._connect(index)
+        try:
+            while (message := self._stream.receive()) is not None:
+                target = self._sockets.get(message[0] // 2) if message else None
+                if target is not None and len(message) > 1:
+                    target.sendall(message[1:])
+        except OSError:
+            self._stream.close()
+        finally:
+            for connection in self._sockets.values():
+                connection.close()
+
+    def _connect(self, index: int) -> None:
+        host, port = self._addresses[index]
+        try:
+            connection = socket.create_connection((host, port), timeout=10)
+        except OSError as error:
+            text = f"failed to connect to {host}:{port} inside the pod: {error.strerror or error}"
+            self._stream.send(bytes([2 * index + 1]) + text.encode())
+            self._stream.close()
+            return
+        connection.settimeout(None)
+        self._sockets[index] = connection
+        threading.Thread(target=self._pump, args=(index, connection), daemon=True).start()
+
+    def _pump(self, index: int, connection: socket.socket) -> None:
+        """What the pod sends, to the client; its end closes the connection."""
+        try:
+            while data := connection.recv(65536):
+                self._stream.send(bytes([2 * index]) + data)
+            self._stream.close()
+        except OSError:
+            return

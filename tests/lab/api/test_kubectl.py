@@ -1,0 +1,208 @@
+"""Real kubectl against the lab."""
+
+import json
+import subprocess
+import threading
+
+import pytest
+
+from kntls.lab.resources import CERTIFICATES, CONFIG_MAPS, DEPLOYMENTS, PODS
+from tests.lab.api.conftest import KUBECTL
+
+CERTIFICATE = """
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata: {name: leaf}
+spec:
+  secretName: leaf
+  dnsNames: [a.example]
+  issuerRef: {name: ca}
+"""
+
+
+def test_a_secret_is_created_from_literals_and_read_back(kubectl):
+    kubectl("create", "secret", "generic", "s", "--from-literal=a=b")
+    assert kubectl("get", "secret", "s", "-o", "jsonpath={.data.a}") == "Yg=="
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("create", "configmap", "c", "--from-literal=a=b"),
+        ("create", "serviceaccount", "robot"),
+        ("create", "deployment", "web", "--image=dev.local/web:1", "--port=8080"),
+        ("create", "role", "reader", "--verb=get,list", "--resource=configmaps"),
+        ("create", "rolebinding", "reader", "--role=reader", "--user=me"),
+        ("create", "service", "clusterip", "web", "--tcp=80:8080"),
+    ],
+    ids=lambda command: command[1],
+)
+def test_kubectl_create_sends_protobuf_and_is_understood(kubectl, command):
+    assert "created" in kubectl(*command)
+
+
+def test_a_deployment_sent_as_protobuf_keeps_its_template(kubectl, lab, namespace):
+    kubectl("create", "deployment", "web", "--image=dev.local/web:1", "--replicas=3", "--port=8080")
+    spec = lab.store.get(DEPLOYMENTS, namespace, "web")["spec"]
+    container = spec["template"]["spec"]["containers"][0]
+    assert (spec["replicas"], container["image"]) == (3, "dev.local/web:1")
+    assert container["ports"] == [{"containerPort": 8080, "protocol": "TCP"}]
+
+
+def test_applying_twice_changes_nothing_the_second_time(kubectl):
+    assert "created" in kubectl("apply", "-f", "-", text=CERTIFICATE)
+    assert "unchanged" in kubectl("apply", "-f", "-", text=CERTIFICATE)
+    assert "configured" in kubectl("apply", "-f", "-", text=CERTIFICATE.replace("a.example", "b.example"))
+
+
+def test_server_side_apply_conflicts_name_the_other_manager_and_the_field(kubectl):
+    kubectl("apply", "--server-side", "--field-manager=one", "-f", "-", text=CERTIFICATE)
+    changed = CERTIFICATE.replace("a.example", "b.example")
+    refused = kubectl.run("apply", "--server-side", "--field-manager=two", "-f", "-", text=changed)
+    assert refused.returncode == 1
+    assert 'conflict with "one": .spec.dnsNames' in refused.stderr
+    kubectl("apply", "--server-side", "--field-manager=two", "--force-conflicts", "-f", "-", text=changed)
+
+
+def test_a_misspelt_field_is_refused(kubectl):
+    refused = kubectl.run(
+        "apply", "-f", "-", text=CERTIFICATE.replace("secretName: leaf", "secretName: x\n  dnsName: y")
+    )
+    assert 'unknown field "spec.dnsName"' in refused.stderr
+
+
+def test_diff_shows_what_would_change_and_changes_nothing(kubectl, lab, namespace):
+    kubectl("apply", "-f", "-", text=CERTIFICATE)
+    version = lab.store.get(CERTIFICATES, namespace, "leaf")["metadata"]["resourceVersion"]
+    done = kubectl.run("diff", "-f", "-", text=CERTIFICATE.replace("a.example", "b.example"))
+    assert done.returncode == 1
+    assert "+  - b.example" in done.stdout
+    assert lab.store.get(CERTIFICATES, namespace, "leaf")["metadata"]["resourceVersion"] == version
+
+
+def test_wait_returns_once_the_condition_holds(kubectl, lab, namespace):
+    kubectl("apply", "-f", "-", text=CERTIFICATE)
+
+    def become_ready():
+        ready = {"conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}
+        lab.store.modify(CERTIFICATES, namespace, "leaf", lambda obj: {**obj, "status": ready}, "status")
+
+    threading.Timer(0.5, become_ready).start()
+    assert "condition met" in kubectl("wait", "--for=condition=Ready", "certificate/leaf", "--timeout=20s")
+
+
+def test_rollout_status_follows_a_deployment(kubectl, lab, namespace):
+    kubectl("create", "deployment", "web", "--image=dev.local/web:1")
+    kubectl("rollout", "restart", "deployment/web")
+
+    def roll_out(obj):
+        counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1)
+        return {**obj, "status": {**counts, "observedGeneration": obj["metadata"]["generation"]}}
+
+    threading.Timer(0.3, lambda: lab.store.modify(DEPLOYMENTS, namespace, "web", roll_out, "status")).start()
+    assert "successfully rolled out" in kubectl("rollout", "status", "deployment/web", "--timeout=20s")
+
+
+def test_scale_label_annotate_and_patch(kubectl):
+    kubectl("create", "deployment", "web", "--image=dev.local/web:1")
+    kubectl("scale", "deployment/web", "--replicas=4")
+    kubectl("label", "deployment/web", "team=a")
+    kubectl("annotate", "deployment/web", "note=b")
+    kubectl("set", "image", "deployment/web", "web=dev.local/web:2")
+    kubectl("patch", "deployment/web", "--type=json", "-p", '[{"op":"add","path":"/spec/paused","value":true}]')
+    found = kubectl.json("get", "deployment", "web")
+    assert (found["spec"]["replicas"], found["spec"]["paused"]) == (4, True)
+    assert (found["metadata"]["labels"]["team"], found["metadata"]["annotations"]["note"]) == ("a", "b")
+    assert found["spec"]["template"]["spec"]["containers"][0]["image"] == "dev.local/web:2"
+
+
+def test_edit_writes_what_the_editor_made(kubectl, monkeypatch):
+    kubectl("create", "configmap", "c", "--from-literal=a=before")
+    monkeypatch.setenv("KUBE_EDITOR", "sed -i s/before/after/")
+    kubectl("edit", "configmap", "c")
+    assert kubectl("get", "cm", "c", "-o", "jsonpath={.data.a}") == "after"
+
+
+def test_custom_columns_come_from_the_definition(kubectl):
+    kubectl("apply", "-f", "-", text=CERTIFICATE)
+    heading = kubectl("get", "certificates", "-o", "wide").splitlines()[0].split()
+    assert heading == ["NAME", "READY", "SECRET", "ISSUER", "STATUS", "AGE"]
+
+
+def test_get_watch_shows_changes_as_they_happen(kubectl, lab, namespace):
+    environment = {"KUBECONFIG": str(kubectl.kubeconfig), "KUBECACHEDIR": str(kubectl.cache)}
+    command = [KUBECTL, "-n", namespace, "get", "cm", "-w", "-o", "name", "--field-selector=metadata.name=w"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as watching:
+        lab.store.create(CONFIG_MAPS, {"metadata": {"name": "w", "namespace": namespace}})
+        assert watching.stdout.readline() == "configmap/w\n"
+        lab.store.patch(CONFIG_MAPS, namespace, "w", {"data": {"a": "b"}})
+        assert watching.stdout.readline() == "configmap/w\n"
+        watching.kill()
+
+
+def test_explain_and_api_resources_know_the_custom_types(kubectl):
+    assert "secretName" in kubectl("explain", "certificate.spec")
+    assert "kcert" in kubectl("api-resources", "--api-group=networking.internal.knative.dev")
+
+
+def test_impersonation_meets_rbac(kubectl, namespace):
+    refused = kubectl.run("get", "secrets", "--as=stranger")
+    assert 'User "stranger" cannot list resource "secrets" in API group "" in the namespace' in refused.stderr
+    kubectl("create", "rolebinding", "view", "--clusterrole=view", "--user=stranger")
+    assert kubectl("auth", "can-i", "list", "configmaps", "--as=stranger").strip() == "yes"
+    assert kubectl.run("auth", "can-i", "list", "secrets", "--as=stranger").stdout.strip() == "no"
+
+
+def test_a_service_accounts_token_opens_what_its_role_says(kubectl, namespace, lab, tmp_path):
+    kubectl("create", "serviceaccount", "robot")
+    kubectl("create", "rolebinding", "robot", "--clusterrole=view", f"--serviceaccount={namespace}:robot")
+    config = tmp_path / "config"
+    config.write_text(lab.kubeconfig_text(kubectl("create", "token", "robot").strip()))
+    environment = {"KUBECONFIG": str(config), "KUBECACHEDIR": str(kubectl.cache)}
+
+    def robot(*arguments):
+        command = [KUBECTL, "-n", namespace, *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert robot("get", "configmaps").returncode == 0
+    assert f"system:serviceaccount:{namespace}:robot" in robot("get", "secrets").stderr
+
+
+def test_a_wrong_token_is_not_let_in(kubectl, lab, tmp_path):
+    config = tmp_path / "config"
+    config.write_text(lab.kubeconfig_text("wrong"))
+    kubectl.kubeconfig = config
+    assert "Unauthorized" in kubectl.run("get", "cm").stderr
+
+
+def test_logs_and_exec_of_a_pod_without_a_runtime_answer_plainly(kubectl, lab, namespace):
+    pod = {"metadata": {"name": "p", "namespace": namespace}, "spec": {"containers": [{"name": "a", "image": "x"}]}}
+    lab.store.create(PODS, pod)
+    assert kubectl("logs", "p") == ""
+    done = kubectl.run("exec", "p", "--", "ls")
+    assert done.returncode == 127
+    assert "not found" in done.stderr
+
+
+def test_describe_shows_events(kubectl, lab, namespace):
+    kubectl("create", "configmap", "c", "--from-literal=a=b")
+    uid = kubectl.json("get", "cm", "c")["metadata"]["uid"]
+    event = {
+        "metadata": {"name": "c.1"},
+        "involvedObject": {"kind": "ConfigMap", "name": "c", "namespace": namespace, "uid": uid, "apiVersion": "v1"},
+        "reason": "Seen",
+        "message": "it was seen",
+        "type": "Normal",
+        "source": {"component": "test"},
+        "firstTimestamp": "2026-01-01T00:00:00Z",
+        "lastTimestamp": "2026-01-01T00:00:00Z",
+        "count": 1,
+    }
+    kubectl("create", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "Event", **event}))
+    assert "it was seen" in kubectl("describe", "cm", "c")
+
+
+def test_deleting_a_namespace_takes_all_with_it(kubectl, namespace, lab):
+    kubectl("create", "configmap", "c", "--from-literal=a=b")
+    kubectl("delete", "ns", namespace, "--timeout=20s")
+    assert lab.store.list(CONFIG_MAPS, namespace)[0] == []

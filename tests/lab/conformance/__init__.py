@@ -1,0 +1,1 @@
+"""Recorded answers of a real API server, and how they are compared."""

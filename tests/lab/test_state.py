@@ -1,0 +1,127 @@
+"""The lab in the background: `kntls lab up`, `down`, `status`, `run`, and what can be wrong with them."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def kntls(tmp_path):
+    environment = {**os.environ, "KNTLS_LAB_HOME": str(tmp_path / "lab"), "PATH": "/usr/bin:/bin"}
+
+    def run(*arguments, **more):
+        command = [sys.executable, "-m", "kntls", "lab", *arguments]
+        return subprocess.run(command, env={**environment, **more}, capture_output=True, text=True, check=False)
+
+    yield run
+    run("down")
+
+
+def one_line(done):
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def test_up_prints_a_kubeconfig_that_works_and_down_ends_it(kntls, tmp_path):
+    up = kntls("up")
+    assert (up.returncode, up.stdout) == (0, f"{tmp_path}/lab/kubeconfig\n")
+    status = json.loads(kntls("status", "-o", "json").stdout)
+    assert (status["kind"], status["running"], status["kubeconfig"]) == ("LabStatus", True, up.stdout.strip())
+    ran = kntls("run", "--", "kubectl", "get", "ns", "default", "-o", "name")
+    assert (ran.returncode, ran.stdout) == (0, "namespace/default\n")
+    assert kntls("down").returncode == 0
+    assert kntls("status").returncode == 3
+
+
+def test_run_ends_with_the_commands_own_exit_code(kntls):
+    kntls("up")
+    assert kntls("run", "--", "sh", "-c", "exit 7").returncode == 7
+
+
+def test_run_without_a_lab_says_how_to_get_one(kntls):
+    done = kntls("run", "--", "kubectl", "get", "ns")
+    assert done.returncode == 3
+    assert one_line(done) == "kntls: no lab is running (fix: kntls lab up)"
+
+
+def test_a_program_that_is_not_there_is_named(kntls):
+    kntls("up")
+    done = kntls("run", "--", "no-such-program")
+    assert done.returncode == 3
+    assert "no such program: no-such-program" in one_line(done)
+
+
+def test_a_second_lab_is_refused_and_the_first_left_alone(kntls):
+    kntls("up")
+    before = kntls("status", "-o", "json").stdout
+    done = kntls("up")
+    assert done.returncode == 4
+    assert "running already" in one_line(done)
+    assert kntls("status", "-o", "json").stdout == before
+
+
+def test_a_port_in_use_is_named(kntls):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = kntls("up", "--port", port)
+    assert done.returncode == 3
+    assert f"port {port} of 127.0.0.1 cannot be used" in one_line(done)
+    assert kntls("status").returncode == 3
+
+
+def test_a_killed_lab_is_not_taken_for_a_running_one(kntls, tmp_path):
+    kntls("up")
+    pid = json.loads((tmp_path / "lab" / "state.json").read_text())["pid"]
+    os.kill(pid, signal.SIGKILL)
+    done = kntls("status")
+    assert done.returncode == 3
+    assert f"the lab (process {pid}) is gone" in one_line(done)
+    assert kntls("up").returncode == 0
+
+
+def test_a_state_directory_of_another_version_is_left_alone(kntls, tmp_path):
+    state = tmp_path / "lab" / "state.json"
+    state.parent.mkdir()
+    state.write_text('{"format": 0, "pid": 1}')
+    for command in ("up", "status", "down"):
+        done = kntls(command)
+        assert done.returncode == 2
+        assert "is of another version of the lab (format 0, this is 1)" in one_line(done)
+    assert state.read_text() == '{"format": 0, "pid": 1}'
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null"])
+def test_a_broken_state_file_is_named(kntls, tmp_path, content):
+    state = tmp_path / "lab" / "state.json"
+    state.parent.mkdir()
+    state.write_text(content)
+    done = kntls("status")
+    assert done.returncode == 2
+    assert str(state) in one_line(done)
+
+
+def test_a_fault_that_does_not_exist_is_a_usage_error(kntls):
+    done = kntls("up", "--fault", "earthquake")
+    assert done.returncode == 2
+    assert "no such fault: earthquake" in one_line(done)
+
+
+def test_faults_given_to_up_happen(kntls):
+    kntls("up", "--fault", "error=418@list:secrets")
+    done = kntls("run", "--", "kubectl", "get", "secrets")
+    assert done.returncode == 1
+    assert "asked to fail" in done.stderr
+
+
+def test_the_state_directory_follows_xdg(kntls, tmp_path):
+    done = kntls("up", KNTLS_LAB_HOME="", XDG_STATE_HOME=str(tmp_path / "state"))
+    assert done.stdout == f"{tmp_path}/state/kntls/lab/kubeconfig\n"
+    kntls("down", KNTLS_LAB_HOME="", XDG_STATE_HOME=str(tmp_path / "state"))
