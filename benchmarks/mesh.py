@@ -1,23 +1,23 @@
-"""Requests a second through 1,000 policies over 100 namespaces: compiled once, compiled anew, and by a real Envoy.
-
-python benchmarks/mesh.py [--seconds 3]
-"""
+"""Judging requests by 1,000 policies over 100 namespaces: compiled once, compiled anew, and by a real Envoy."""
 
 from __future__ import annotations
 
-import argparse
-import itertools
 import random
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.measure import Row, arguments, race, report
 from kntls.mesh import resources
 from kntls.mesh.authz import Engine, Mesh, Request, Workload
 from kntls.mesh.envoy.config import Site
 from kntls.mesh.envoy.oracle import Oracle
 from kntls.mesh.world import build
 
-NAMESPACES, POLICIES_EACH, REQUESTS = 100, 10, 2000
+NAMESPACES, POLICIES_EACH = 100, 10
 
 
 def policies() -> list[dict]:
@@ -48,6 +48,11 @@ def _workload(namespace: int, chance: random.Random) -> Workload:
     return Workload("app", f"ns-{namespace}", labels={"app": f"app-{chance.randrange(2)}"})
 
 
+def site_name(workload: Workload) -> str:
+    """The name of a workload's listener."""
+    return f"{workload.namespace}-{workload.labels['app']}"
+
+
 def _request(chance: random.Random) -> Request:
     peer = f"spiffe://cluster.local/ns/ns-{chance.randrange(NAMESPACES)}/sa/default"
     path = chance.choice(["/healthz", f"/v{chance.randrange(12)}/x", "/api/7/items", "/nothing"])
@@ -55,55 +60,43 @@ def _request(chance: random.Random) -> Request:
     return Request(8080, peer=peer, method=chance.choice(["GET", "POST", "PUT"]), path=path, headers=headers)
 
 
-def rate(action: Callable[[Workload, Request], object], asked: list[tuple[Workload, Request]], seconds: float) -> float:
-    """How many requests a second `action` gets through."""
-    done, started = 0, time.perf_counter()
-    for workload, request in itertools.cycle(asked):
+def judge(action: Callable[[Workload, Request], object], asked: Sequence[tuple[Workload, Request]]) -> float:
+    """Seconds for one request, over all of these."""
+    started = time.perf_counter()
+    for workload, request in asked:
         action(workload, request)
-        done += 1
-        if time.perf_counter() - started >= seconds:
-            break
-    return done / (time.perf_counter() - started)
+    return (time.perf_counter() - started) / len(asked)
 
 
-def measure(seconds: float) -> Iterator[tuple[str, float]]:
-    """What is measured, and its rate."""
-    objects, asked = policies(), requests(REQUESTS)
+def main() -> None:
+    """Every way in turn, round after round; the slow ones get fewer requests."""
+    wanted = arguments(__doc__ or "", rounds=3, requests=2000)
+    objects, asked = policies(), requests(wanted.requests)
     engine = build(resources.from_objects(objects)).engine
     for workload, _ in asked:
         engine.enforcement(workload)
-    yield "compiled once", rate(engine.decide, asked, seconds)
 
     def anew(workload: Workload, request: Request) -> object:
         return Engine(engine.policies, mesh=Mesh()).decide(workload, request)
 
-    yield "compiled for each request", rate(anew, asked, seconds)
-
     def reread(workload: Workload, request: Request) -> object:
         return build(resources.from_objects(objects)).engine.decide(workload, request)
 
-    yield "read and compiled for each request", rate(reread, asked, seconds)
-    sites = {
-        (w.namespace, w.labels["app"]): Site(f"{w.namespace}-{w.labels['app']}", engine, w, 8080) for w, _ in asked
-    }
+    sites = {site_name(workload): Site(site_name(workload), engine, workload, 8080) for workload, _ in asked}
     with Oracle(list(sites.values())) as oracle:
 
         def real(workload: Workload, request: Request) -> object:
-            return oracle.ask(sites[workload.namespace, workload.labels["app"]].name, request)
+            return oracle.ask(site_name(workload), request)
 
-        yield "a real Envoy, one connection each", rate(real, asked, seconds)
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=3.0)
-    base = 0.0
-    print(f"{NAMESPACES * POLICIES_EACH} policies over {NAMESPACES} namespaces")
-    for name, found in measure(parser.parse_args().seconds):
-        base = base or found
-        print(f"{name:36}{found:>12,.0f} requests/s   1/{base / found:,.0f}")
+        ways = {
+            "compiled once": lambda: judge(engine.decide, asked),
+            "compiled for each request": lambda: judge(anew, asked[:200]),
+            "read and compiled for each request": lambda: judge(reread, asked[:5]),
+            "a real Envoy, one connection each": lambda: judge(real, asked[:500]),
+        }
+        best = race(ways, wanted.rounds)
+    title = f"Judging a request: {NAMESPACES * POLICIES_EACH} policies over {NAMESPACES} namespaces"
+    report(title, [Row(name, seconds, 1) for name, seconds in best.items()], as_json=wanted.json)
 
 
-if __name__ == "__main__":
-    main()
+main()

@@ -6,8 +6,11 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 import yaml
+
+import kntls as kntls_package
 
 HERE = Path(__file__).parents[1] / "mesh" / "cases"
 CASES, POLICIES = str(HERE / "mesh-cases.json"), str(HERE / "mesh-policies.yaml")
@@ -170,10 +173,28 @@ class TestMatrix:
     def test_a_leak_is_a_finding(self):
         done = kntls("matrix", "-f", "-", stdin=self.SERVICES)
         assert done.returncode == 1
-        assert "one   two  direct             200   LEAK" in done.stdout
+        assert ["one", "two", "direct", "200", "LEAK"] in [line.split() for line in done.stdout.splitlines()]
         assert done.stdout.splitlines()[-1] == "16 cells: 8 as isolation demands, 8 not"
 
     def test_html_is_one_page_with_every_cell(self):
         done = kntls("matrix", "-f", "-", "-o", "html", stdin=self.SERVICES)
         page = ElementTree.fromstring(done.stdout.split("\n", 1)[1].replace('<meta charset="utf-8">', ""))
         assert [cell.get("class") for cell in page.iter("td") if cell.get("class")].count("wrong") == 8
+
+
+SCHEMAS = Path(kntls_package.__file__).parent / "report" / "schemas"
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "stdin"),
+    [
+        ("MeshTestReport", ["test", CASES, "-f", POLICIES], None),
+        ("MeshExplanation", ["explain", "-f", "-", "--from", "bar/default", "--to", "foo/web:80"], SETTING),
+        ("MeshExplanation", ["explain", "-f", "-", "--from", "a/b", "--to", "foo/web:80", "--no-sidecar"], SETTING),
+        ("MeshMatrix", ["matrix", "-f", "-"], TestMatrix.SERVICES),
+    ],
+)
+def test_json_is_as_its_schema_says(kind, arguments, stdin):
+    document = json.loads(kntls(*arguments, "-o", "json", stdin=stdin).stdout)
+    assert document["kind"] == kind
+    jsonschema.validate(document, json.loads((SCHEMAS / f"{kind}.json").read_text()))
