@@ -57,8 +57,8 @@ def explain(
     output = output_of(common, ("table", "json", "yaml"))
     world, scene, unread = _world(common)
     question = questions.Question(
-        find_source(scene, source, sidecar=False if no_sidecar else None),
-        find_target(scene, target),
+        find_source(scene, _in_namespace(common, source), sidecar=False if no_sidecar else None),
+        find_target(scene, _in_namespace(common, target)),
         method,
         path,
         host,
@@ -86,6 +86,11 @@ def _world(common: Common) -> tuple[World, Topology, tuple[Unread, ...]]:
     resources = with_implied(found)
     world = build(resources)
     return world, topology(resources, world.engine.mesh), unread
+
+
+def _in_namespace(common: Common, text: str) -> str:
+    """A name without its namespace is one of `-n`, where that is given."""
+    return f"{common.namespace}/{text}" if common.namespace and "/" not in text else text
 
 
 def _pair(text: str, mark: str, flag: str) -> tuple[str, str]:

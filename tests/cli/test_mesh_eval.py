@@ -107,6 +107,14 @@ class TestTest:
         assert done.stderr.startswith(message)
         assert done.stderr.count("\n") == 1
 
+    def test_so_is_one_in_a_bundle_that_no_case_picks(self):
+        bundle = "bundles: {unused: [{k: AuthorizationPolicy, ns: foo, n: p, spec: {action: DENY}}]}"
+        done = kntls("test", CASES, "-f", POLICIES, "-f", "-", stdin=bundle)
+        assert done.returncode == 2
+        assert done.stderr.startswith(
+            "kntls: standard input bundle unused entry 0, AuthorizationPolicy foo/p: spec.rules:"
+        )
+
     def test_a_policy_istio_would_reject_is_refused(self):
         done = kntls("test", CASES, "-f", POLICIES, "-f", "-", stdin=CLOSED.replace("{}", "{action: DENY}"))
         assert done.returncode == 2
@@ -147,6 +155,10 @@ class TestExplain:
         assert (done.returncode, lines[0]) == (0, "403 denied  bar/default → foo/web")
         assert any(line.startswith("  to turn it round: add to namespace foo an AuthorizationPolicy") for line in lines)
         assert max(map(len, lines)) <= 80
+
+    def test_names_without_a_namespace_are_of_the_one_given(self):
+        done = kntls("explain", "-f", "-", "-n", "foo", "--from", "default", "--to", "web:80", stdin=SETTING)
+        assert done.stdout.splitlines()[0] == "403 denied  foo/web → foo/web"
 
     def test_json_has_the_hops(self):
         arguments = ["--from", "bar/default", "--no-sidecar", "--to", "foo/web:80", "-o", "json"]

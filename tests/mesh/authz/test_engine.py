@@ -82,6 +82,11 @@ class TestOrder:
         spec = "A foo/ask {action: CUSTOM, provider: {name: p}, rules: [{}]}"
         assert decide(spec, mesh=Mesh(providers=(provider,))).asks == ("p",)
 
+    def test_an_http_provider_is_not_asked_about_tcp(self):
+        provider = {"name": "p", "envoyExtAuthzHttp": {"service": "a.b.svc.cluster.local", "port": 80}}
+        spec = "A foo/ask {action: CUSTOM, provider: {name: p}, rules: [{}]}"
+        assert decide(spec, mesh=Mesh(providers=(provider,)), tcp=True).asks == ()
+
 
 class TestScope:
     def test_root_namespace_policies_apply_everywhere_also_with_a_selector(self):
