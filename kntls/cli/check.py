@@ -103,14 +103,14 @@ def _until_right(session: Live, checks: tuple[Check, ...], namespace: str | None
 
 
 def _show(report: Report, output: str, common: Common, *, strict: bool) -> None:
-    from kntls.report import checks, junit, sarif
+    from kntls.report import checks, check_junit, sarif
     from kntls.report.document import emit
     from kntls.report.text import Paint, colourful, width
 
     if output in ("json", "yaml"):
         emit("CheckReport", checks.body(report), output)
     elif output == "junit":
-        sys.stdout.write(junit.render(report, strict=strict))
+        sys.stdout.write(check_junit.render(report, strict=strict))
     elif output == "sarif":
         sys.stdout.write(sarif.render(report))
     else:
