@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from xml.etree.ElementTree import Element, SubElement, indent, tostring  # noqa: S405 - written, never parsed
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 
 @dataclass(frozen=True)
