@@ -35,6 +35,10 @@ def compile_filters(
     """Print the RBAC filters Istio 1.31 generates for a workload, in the order of the chain.
 
     What a proxy is sent is what a reviewer can compare before a policy is merged.
+
+    \b
+        kntls mesh compile -f policies/ --workload foo/app=httpbin
+        diff <(kntls mesh compile -f old/ --workload foo) <(kntls mesh compile -f new/ --workload foo)
     """
     from kntls.mesh.settings import mesh_settings
     from kntls.mesh.world import build

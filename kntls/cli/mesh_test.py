@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,6 +33,10 @@ def run_cases(
     """Run a table of requests through the policies given with -f.
 
     Each case names a source, a target, a request and what must come of it. Exit code 1 if any comes out otherwise.
+
+    \b
+        kntls mesh test cases.json -f policies/
+        kntls mesh test cases.json -f policies/ --on envoy -o junit > report.xml
     """
     output = output_of(common, _OUTPUTS)
     if on not in _ENGINES:
@@ -63,94 +67,15 @@ def _run(common: Common, path: str, on: str) -> list[Result]:
 
 
 def _show(results: Sequence[Result], path: str, on: str, output: str) -> None:
+    from kntls.report import mesh_cases
+    from kntls.report.document import emit
+
     if output in ("json", "yaml"):
-        from kntls.report.document import emit
-
-        emit("MeshTestReport", _body(results, on), output)
+        emit("MeshTestReport", mesh_cases.body(results, on), output)
     elif output == "junit":
-        from kntls.report.junit import JUnitCase, junit
-
-        named = [JUnitCase(_title(result), "\n".join(_lines(result)), result.skipped) for result in results]
-        typer.echo(junit(path, named), nl=False)
+        typer.echo(mesh_cases.xml(results, path), nl=False)
     else:
-        _table(results, on, verbose=output == "table")
-
-
-def _table(results: Sequence[Result], on: str, *, verbose: bool) -> None:
-    for result in results:
-        if result.reason:
-            first, *rest = _lines(result)
-            typer.echo(f"FAIL {_title(result)}: {first}")
-            for line in rest if verbose else ():
-                typer.echo(f"     {line}")
-        elif result.skipped:
-            typer.echo(f"SKIP {_title(result)}: {result.skipped}")
-    typer.echo(_totals(results, on))
-
-
-def _totals(results: Iterable[Result], on: str) -> str:
-    worst: dict[str, int] = {}
-    for result in results:
-        grade = 2 if result.reason else int(bool(result.skipped))
-        worst[result.case.id] = max(worst.get(result.case.id, 0), grade)
-    grades = list(worst.values())
-    skipped = f", {grades.count(1)} skipped" if 1 in grades else ""
-    place = "on Envoy" if on == "envoy" else "offline"
-    return f"{len(grades)} cases {place}: {grades.count(0)} passed, {grades.count(2)} failed{skipped}"
-
-
-def _title(result: Result) -> str:
-    return result.case.id if result.case.hops else f"{result.case.id} ({' → '.join(result.route.names)})"
-
-
-def _lines(result: Result) -> list[str]:
-    """What went wrong, and what the offline evaluator says of each hop."""
-    from kntls.mesh.why import near_misses, sentence
-
-    if not result.reason:
-        return []
-    lines = [result.reason]
-    lines += (
-        f"{hop.client.name} → {hop.server.name}:{hop.request.port}  {hop.connection.wire}; {sentence(hop)}"
-        for hop in result.verdict.hops
-    )
-    last, world = result.verdict.last, result.world
-    if not last.decision.allowed and not last.decision.rule:
-        for miss in near_misses(world.engine.enforcement(last.server, tcp=last.request.tcp), last.request)[:1]:
-            failing = ", ".join(map(str, miss.failing))
-            lines.append(f"nearest: {miss.rule.key} fails at {failing}")
-    return lines
-
-
-def _body(results: Sequence[Result], on: str) -> dict[str, Any]:
-    from kntls.mesh.cases import totals
-
-    passed, failed, skipped = totals(results)
-    return {
-        "on": on,
-        "summary": {"passed": passed, "failed": failed, "skipped": skipped},
-        "cases": [_entry(result) for result in results],
-    }
-
-
-def _entry(result: Result) -> dict[str, Any]:
-    from kntls.mesh.why import sentence
-
-    outcome = "failed" if result.reason else "skipped" if result.skipped else "passed"
-    last = result.verdict.last
-    entry: dict[str, Any] = {
-        "id": result.case.id,
-        "outcome": outcome,
-        "expect": result.case.expect,
-        "got": result.got.code,
-        "route": list(result.route.names),
-        "deniedAt": result.got.denied_at,
-        "decidedBy": last.decision.rule.key if last.decision.rule else "",
-        "reason": sentence(last),
-    }
-    if result.reason or result.skipped:
-        entry["message"] = result.reason or result.skipped
-    return entry
+        typer.echo("\n".join(mesh_cases.text(results, on, verbose=output == "table")))
 
 
 app.command(name="test")(with_common(run_cases))

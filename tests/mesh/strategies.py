@@ -138,7 +138,7 @@ def authorization_policy(draw, index):
         spec["selector"] = {"matchLabels": draw(st.sampled_from([{"app": "web"}, {"version": "v1"}, {"app": "other"}]))}
     metadata = {"name": f"policy-{index}", "namespace": draw(st.sampled_from(["a", "a", "istio-system", "b"]))}
     if action != "AUDIT" and draw(st.integers(0, 5)) == 0:
-        metadata["annotations"] = {"istio.io/dry-run": draw(st.sampled_from(["true", "1", "no"]))}
+        metadata["annotations"] = {"istio.io/dry-run": draw(st.sampled_from(["true", "1", "false"]))}
     return {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": metadata, "spec": spec}
 
 

@@ -219,6 +219,8 @@ class Engine:
             if not rule.matches(request):
                 continue
             name = rule.policy.provider
+            if request.tcp and extauthz.is_http_only(name, self.mesh.providers):
+                continue
             bad = "more than one provider" if len(names) > 1 else extauthz.problem(name, self.mesh.providers)
             if bad:
                 return Decision(Cause.CUSTOM_DENIES, _denied(request), mode, rule, bad)

@@ -64,7 +64,7 @@ class TestOrder:
         assert (found.code, found.audited) == ("200", ("ns[foo]-policy[watch]-rule[0]",))
 
     @pytest.mark.parametrize(
-        ("word", "code"), [("true", "200"), ("T", "200"), ("1", "200"), ("yes", "403"), ("false", "403")]
+        ("word", "code"), [("true", "200"), ("T", "200"), ("1", "200"), ("0", "403"), ("false", "403")]
     )
     def test_a_dry_run_allow_policy_does_not_close_its_workload(self, word, code):
         assert decide(f"A foo/dry @istio.io/dry-run={word} {{}}").code == code
@@ -81,6 +81,11 @@ class TestOrder:
         provider = {"name": "p", "envoyExtAuthzHttp": {"service": "a.b.svc.cluster.local", "port": 80}}
         spec = "A foo/ask {action: CUSTOM, provider: {name: p}, rules: [{}]}"
         assert decide(spec, mesh=Mesh(providers=(provider,))).asks == ("p",)
+
+    def test_an_http_provider_is_not_asked_about_tcp(self):
+        provider = {"name": "p", "envoyExtAuthzHttp": {"service": "a.b.svc.cluster.local", "port": 80}}
+        spec = "A foo/ask {action: CUSTOM, provider: {name: p}, rules: [{}]}"
+        assert decide(spec, mesh=Mesh(providers=(provider,)), tcp=True).asks == ()
 
 
 class TestScope:
