@@ -139,15 +139,15 @@ spec:
         found = ask(ISOLATED + gateway, CURL, "tenant-1/scaled:80", sidecar=False)
         assert set(routes(found).values()) == {"000"}
 
-    def test_a_host_of_the_own_namespace_with_headers_of_another_passes_the_activator(self):
+    def test_a_host_of_the_own_namespace_with_headers_of_another_passes_the_activator_even_if_nothing_else_does(self):
         found = ask(
             ISOLATED,
             CURL,
-            "tenant-1/buffered:80",
+            "tenant-1/scaled:80",
             host="web-00001.tenant-2.svc.cluster.local",
             headers={"Knative-Serving-Namespace": "tenant-1"},
         )
-        assert routes(found) == {(CURL, ACTIVATOR, "tenant-1/buffered"): "200"}
+        assert routes(found) == {(CURL, ACTIVATOR, "tenant-1/scaled"): "200"}
 
 
 class TestNames:
@@ -209,6 +209,11 @@ class TestChanges:
         assert change(text) == [
             "in AuthorizationPolicy tenant-1/d rule 0 add 'tenant-2' to from[0].source.notNamespaces"
         ]
+
+    def test_an_exception_that_another_rule_undoes_is_not_told(self):
+        outside = "{action: DENY, rules: [{from: [{source: {notNamespaces: [tenant-1]}}]}]}"
+        text = TENANTS + "".join(policy("AuthorizationPolicy", "tenant-1", name, outside) for name in ("d", "e"))
+        assert change(text) == ["delete AuthorizationPolicy tenant-1/d and AuthorizationPolicy tenant-1/e"]
 
     def test_the_deletion_of_a_rule_that_has_no_exception(self):
         text = TENANTS + policy("AuthorizationPolicy", "tenant-1", "d", "{action: DENY, rules: [{}]}")
