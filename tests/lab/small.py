@@ -1,4 +1,4 @@
-"""A small world for tests of the lab: an empty store with the simulated components, and the acts of an administrator."""
+"""A small world for tests of the lab: a store with simulated components, and the acts of an administrator."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ import threading
 from collections import Counter
 from types import TracebackType
 
-from kntls.lab.world import World
 from kntls.lab.workloads.http import Broken, Pool, Request
+from kntls.lab.world import World
 
 PLAIN_PORT = 8081
 

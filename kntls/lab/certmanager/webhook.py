@@ -100,15 +100,15 @@ def _times(spec: Mapping[str, Any]) -> Iterator[str]:
         yield f"spec.duration: Invalid value: {error}"
         return
     if lifetime < SHORTEST:
-        yield f"spec.duration: Invalid value: {_nanoseconds(lifetime)}: certificate duration must be greater than 1h0m0s"
+        yield f"spec.duration: Invalid value: {_count(lifetime)}: certificate duration must be greater than 1h0m0s"
     if before is not None and spec.get("renewBeforePercentage"):
         yield "spec.renewBefore: Invalid value: renewBefore and renewBeforePercentage are mutually exclusive"
     if before is not None and before < EARLIEST:
-        yield f"spec.renewBefore: Invalid value: {_nanoseconds(before)}: certificate renewBefore must be greater than 5m0s"
+        yield f"spec.renewBefore: Invalid value: {_count(before)}: certificate renewBefore must be greater than 5m0s"
     if before is not None and before >= lifetime:
         yield (
-            f"spec.renewBefore: Invalid value: {_nanoseconds(before)}: certificate duration {_go(lifetime)} must be greater "
-            f"than renewBefore {_go(before)}"
+            f"spec.renewBefore: Invalid value: {_count(before)}: certificate duration {_go(lifetime)} must be "
+            f"greater than renewBefore {_go(before)}"
         )
     policy = (spec.get("renewal") or {}).get("policy")
     if policy not in (None, "RenewBefore", "Disabled"):
@@ -133,7 +133,8 @@ def _issuer(spec: Mapping[str, Any]) -> Iterator[str]:
         yield "spec.ca.secretName: Required value"
 
 
-def _nanoseconds(span: timedelta) -> int:
+def _count(span: timedelta) -> int:
+    """Nanoseconds, as Go prints a duration that is only a number to it."""
     return int(span.total_seconds()) * 1_000_000_000
 
 

@@ -33,7 +33,9 @@ def presented(address: str, port: int, name: str) -> bytes:
 
 def leaf(administrator: Administrator, namespace: str, name: str) -> bytes:
     data = data_of(administrator.client.get("secrets", namespace, name))
-    return ssl.PEM_cert_to_DER_cert(data["tls.crt"].decode().split("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----\n")
+    return ssl.PEM_cert_to_DER_cert(
+        data["tls.crt"].decode().split("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----\n"
+    )
 
 
 def queue_proxies_reloaded(administrator: Administrator) -> bool:
@@ -79,7 +81,11 @@ def test_the_right_order_loses_no_request_and_the_naive_one_does(encrypted):
 def test_every_server_presents_its_leaf(encrypted):
     gateway = encrypted.world.gateways()[0].address
     activator = encrypted.world.pods("knative-serving", app="activator")[0].address
-    route = next(one for one in encrypted.client.list("certificates.networking.internal.knative.dev") if "route" in one["metadata"]["name"])
+    route = next(
+        one
+        for one in encrypted.client.list("certificates.networking.internal.knative.dev")
+        if "route" in one["metadata"]["name"]
+    )
     host = route["spec"]["dnsNames"][0]
     secret = leaf(encrypted, route["metadata"]["namespace"], route["metadata"]["name"])
     until(lambda: presented(gateway, 8444, host) == secret, "the gateway presents the route's leaf")
@@ -104,7 +110,9 @@ def test_the_activator_crashes_on_a_ca_that_is_not_pem_and_comes_back(encrypted)
 
 
 def restarts(administrator: Administrator) -> int:
-    pods = [one for one in administrator.client.list("pods", "knative-serving") if "activator" in one["metadata"]["name"]]
+    pods = [
+        one for one in administrator.client.list("pods", "knative-serving") if "activator" in one["metadata"]["name"]
+    ]
     return max(one["restartCount"] for pod in pods for one in status_of(pod)["containerStatuses"])
 
 
