@@ -43,7 +43,7 @@ from kntls.model.kinds import (
     ROUTE,
     SECRET,
 )
-from kntls.model.objects import Object, ObjectRef, condition, dig, is_true, labels_of, name_of, namespace_of
+from kntls.model.objects import Object, ObjectRef, condition, dig, labels_of, name_of, namespace_of
 from kntls.model.observation import Presented
 from kntls.pki.certificate import Certificate
 from kntls.pki.chain import verify

@@ -104,7 +104,7 @@ def _until_right(session: Live, checks: tuple[Check, ...], namespace: str | None
 
 
 def _show(report: Report, output: str, common: Common, *, strict: bool) -> None:
-    from kntls.report import checks, check_junit, sarif
+    from kntls.report import check_junit, checks, sarif
     from kntls.report.document import emit
     from kntls.report.text import Paint, colourful, width
 
