@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,10 +17,11 @@ from kntls.mesh.authz.jwt import Token
 from kntls.mesh.authz.model import Request
 from kntls.mesh.envoy.client import ask
 from kntls.mesh.envoy.config import LOOPBACK, Backend, Site, bootstrap
-from kntls.mesh.envoy.identities import Authority
 from kntls.mesh.envoy.process import Envoy
 from kntls.mesh.envoy.tokens import Issuer
+from kntls.pki.create import issue, new_ca
 
+_LIFE = timedelta(days=1)
 _SERVER = "spiffe://cluster.local/ns/kntls/sa/server"
 
 
@@ -42,7 +44,7 @@ class Oracle:
     def __init__(self, sites: Sequence[Site]) -> None:
         self._sites = sites
         self._stack = ExitStack()
-        self._authority, self._issuer = Authority(), Issuer()
+        self._ca, self._issuer = new_ca("kntls mesh test", lifetime=_LIFE), Issuer()
         self._contexts: dict[str, ssl.SSLContext] = {}
 
     def __enter__(self) -> Self:
@@ -81,21 +83,21 @@ class Oracle:
     def _backend(self, echo_port: int) -> Backend:
         certificate, key = self._write("server", _SERVER)
         root = self._directory / "root.pem"
-        root.write_bytes(self._authority.certificate)
+        root.write_text(self._ca.certificate.pem())
         return Backend(certificate, key, str(root), self._issuer.jwks(), echo_port)
 
     def _write(self, name: str, identity: str) -> tuple[str, str]:
         """A leaf as files that only this user can read; they go with the directory."""
-        leaf = self._authority.leaf(identity)
+        leaf = issue(self._ca, uris=[identity], lifetime=_LIFE, extended_key_usage=("serverAuth", "clientAuth"))
         paths = self._directory / f"{name}.pem", self._directory / f"{name}.key"
-        for path, content in zip(paths, (leaf.certificate, leaf.key), strict=True):
+        for path, content in zip(paths, (leaf.chain_pem(), leaf.key_pem()), strict=True):
             path.touch(mode=0o600)
-            path.write_bytes(content)
+            path.write_text(content)
         return str(paths[0]), str(paths[1])
 
     def _context(self, identity: str) -> ssl.SSLContext:
         if identity not in self._contexts:
-            context = ssl.create_default_context(cadata=self._authority.certificate.decode())
+            context = ssl.create_default_context(cadata=self._ca.certificate.pem())
             context.check_hostname = False  # the server is known by its SPIFFE identity
             context.set_alpn_protocols(["istio"])
             context.load_cert_chain(*self._write(f"client-{len(self._contexts)}", identity))
