@@ -1,5 +1,7 @@
 """explain and matrix: the routes of a request, its verdict, what turns it round; tenants against each other."""
 
+from dataclasses import replace
+
 import pytest
 import yaml
 
@@ -173,6 +175,18 @@ class TestNames:
     def test_a_target_is_a_namespace_a_name_and_a_number(self, text):
         with pytest.raises(UsageError, match="write NAMESPACE/SERVICE:PORT"):
             find_target(setting(ISOLATED)[1], text)
+
+    def test_a_target_of_which_the_files_hold_policies_only_is_assumed(self):
+        world, scene = setting(tenant("tenant-1"))
+        lacking = replace(scene, complete=False)
+        found = find_target(lacking, "tenant-1/web:80")
+        assert (found.port, found.workload.labels["serving.knative.dev/service"]) == (8012, "web")
+        assert found.assumed.startswith("tenant-1/web is not in the input: it is assumed to be a Knative Service")
+        assert find_target(lacking, "elsewhere/db:5432").workload.labels == {"app": "db"}
+        asked = explain(world, lacking, Question(find_source(lacking, "tenant-2/default"), found))
+        assert set(routes(asked).values()) == {"403"}
+        with pytest.raises(NotFound):
+            find_target(scene, "tenant-1/web:80")
 
     def test_what_is_not_there_is_said(self):
         with pytest.raises(NotFound, match="no Service or workload tenant-2/nobody"):
