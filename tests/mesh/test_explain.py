@@ -313,4 +313,9 @@ class TestMatrix:
 
     def test_no_tenant_is_said(self):
         with pytest.raises(NotFound, match="no tenant"):
-            matrix(*setting(tenant("tenant-1")), {})
+            matrix(*setting(""), {})
+
+    def test_without_services_the_namespaces_with_policies_are_the_tenants(self):
+        found = matrix(*setting(tenant("tenant-1") + tenant("tenant-2")), {})
+        assert {cell.source for cell in found.cells} == {"tenant-1", "tenant-2"}
+        assert found.isolated
