@@ -14,7 +14,6 @@ pytestmark = pytest.mark.cluster
 
 BUNDLES = resources.read([str(Path(__file__).parent / "cases" / "mesh-policies.yaml")]).bundles
 POLICIES = json.dumps({"apiVersion": "v1", "kind": "List", "items": [entry.body for entry in BUNDLES["kmt-kind"]]})
-NAMESPACES = ("knative-serving", "tenant-1", "tenant-2")
 QUESTIONS = {
     "compile": ["compile", "--workload", "knative-serving/app=activator"],
     "compile-tcp": ["compile", "--workload", "tenant-1/app=x", "--tcp"],
@@ -22,6 +21,10 @@ QUESTIONS = {
     "explain-no-sidecar": ["explain", "--from", "tenant-2/x", "--no-sidecar", "--to", "tenant-1/echo:80", "-o", "json"],
 }
 ECHO = """
+{apiVersion: v1, kind: Namespace, metadata: {name: tenant-1, labels: {istio-injection: enabled}}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: tenant-2, labels: {istio-injection: enabled}}}
+---
 {apiVersion: apps/v1, kind: Deployment, metadata: {name: echo, namespace: tenant-1},
  spec: {replicas: 0, selector: {matchLabels: {app: echo}}, template: {metadata: {labels: {app: echo}},
    spec: {serviceAccountName: default, containers: [{name: c, image: dev.local/i, ports: [{containerPort: 8080}]}]}}}}
@@ -42,9 +45,9 @@ def files(tmp_path_factory):
     directory = tmp_path_factory.mktemp("manifests")
     (directory / "policies.json").write_text(POLICIES)
     (directory / "echo.yaml").write_text(ECHO)
-    for namespace in NAMESPACES:
-        kubectl("create", "namespace", namespace, check=False)
-    kubectl("apply", "-f", str(directory))
+    kubectl("create", "namespace", "knative-serving", check=False)
+    kubectl("apply", "-f", str(directory / "echo.yaml"))
+    kubectl("apply", "-f", str(directory / "policies.json"))
     yield str(directory)
     kubectl("delete", "-f", str(directory), "--wait=false", check=False)
 
