@@ -111,7 +111,7 @@ class Engine:
     def _carry_out(self, action: Action, observation: Observation) -> Observation:
         self.reporter.begin(action)
         started = self.clock()
-        written = False
+        written, first = False, True
         held_from: float | None = None
         while True:
             observation = self._look(action, observation)
@@ -127,9 +127,10 @@ class Engine:
                 written = self._advance(action, observation) or written
                 self.reporter.progress(action, progress, 0.0)
                 self._check_time(action, progress, started)
+            first = False
             self.sleep(min(self.poll, action.pace))
         self._settle(action, written)
-        self.reporter.end(action, self.clock() - started, skipped=not written and not action.hold)
+        self.reporter.end(action, self.clock() - started, skipped=first)
         return observation
 
     def _look(self, action: Action, observation: Observation) -> Observation:

@@ -8,7 +8,7 @@ from kntls.knative.installation import Installation
 from kntls.knative.leases import CERTIFICATE, of_controller, pods_of, runs
 from kntls.knative.names import ACTIVATOR, CONTROLLER, LEGACY_FLAG, Surface
 from kntls.model.kinds import CONFIG_MAP, DEPLOYMENT, LEASE, POD
-from kntls.model.objects import ObjectRef, dig
+from kntls.model.objects import ObjectRef, dig, name_of
 from kntls.model.observation import Observation
 from kntls.model.plan import Action, Change, Progress, Verb
 from kntls.surfaces.config import last_change
@@ -101,15 +101,27 @@ def activators_are_new(observation: Observation, installation: Installation, sin
     return younger_than(pods, since)
 
 
+def _present(observation: Observation, installation: Installation) -> bool:
+    """Whether every activator was seen to present a certificate: better proof than any time."""
+    shown = {entry.server.name for entry in observation.presented if entry.role == ACTIVATOR and entry.chain}
+    live = [name_of(pod) for pod in activators(observation, installation)]
+    return bool(live) and set(live) <= shown
+
+
 def activator(ground: Ground, *, pace: float = 1.0, limit: float = 0.0) -> Action:
     """Have the activator read whether system-internal is on: it does so at its start."""
     installation = ground.installation
+
+    def is_new(observation: Observation) -> bool:
+        encrypted = ground.network(observation).on(Surface.SYSTEM_INTERNAL) and _present(observation, installation)
+        return encrypted or activators_are_new(observation, installation, flag_changed(observation, ground))
+
     return _restart(
         "restart/activator",
         "Restart the activator: it reads whether system-internal is on when it starts",
         installation.deployment(ACTIVATOR),
         lambda observation: flag_changed(observation, ground),
-        lambda observation: activators_are_new(observation, installation, flag_changed(observation, ground)),
+        is_new,
         limit,
         pace,
     )
