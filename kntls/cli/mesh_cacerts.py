@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kntls.cli.mesh_input import read_text
 from kntls.cli.options import Common, group, with_common
 from kntls.cli.session import Live, connect, output_of, seconds
 from kntls.errors import ExitCode, InputError, NotFound, Refused, UsageError
@@ -69,15 +70,6 @@ def _days(text: str, flag: str) -> timedelta:
     return timedelta(seconds=seconds(text, flag))
 
 
-def _text(path: str) -> str:
-    from pathlib import Path
-
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {getattr(error, 'strerror', error)}", where=path) from None
-
-
 def _root_pair(cert: str, key: str) -> KeyPair | None:
     """An existing root, its key from a file that stays where it is."""
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -89,7 +81,7 @@ def _root_pair(cert: str, key: str) -> KeyPair | None:
         return None
     if not (cert and key):
         raise UsageError("a root's certificate and key go together", fix="give both --root-cert and --root-key")
-    found, pem = certificates(_text(cert), cert), _text(key).encode()
+    found, pem = certificates(read_text(cert), cert), read_text(key).encode()
     if not found:
         raise InputError("holds no certificate", where=cert)
     try:
@@ -244,7 +236,7 @@ def _contents(directory: str) -> dict[str, str]:
 
     from kntls.mesh.cacerts.material import FILES
 
-    return {name: _text(str(Path(directory) / name)) for name in FILES}
+    return {name: read_text(str(Path(directory) / name)) for name in FILES}
 
 
 def install(common: Common, directory: Directory, root_namespace: Root = SYSTEM) -> None:
@@ -318,7 +310,7 @@ def check(
     ca = _source(common, directory, root_namespace)
     unread: list[Unread] = []
     if chains:
-        texts = {path: _text(path) for path in chains}
+        texts = {path: read_text(path) for path in chains}
         read = {p: from_config_dump if t.lstrip().startswith("{") else from_s_client for p, t in texts.items()}
         verdicts = [judge(read[path](text, path), ca, _now()) for path, text in texts.items()]
     else:
@@ -400,13 +392,7 @@ def next_(
         raise Refused(refusals[0], where=directory, fix=f"kntls mesh cacerts validate {directory}")
     step = next_step(old, new)
     if output in ("json", "yaml"):
-        body = {
-            "step": step.step.value,
-            "sentence": step.sentence,
-            "before": list(step.before),
-            "after": list(step.after),
-        }
-        emit("MeshCaStep", {**body, "roots": [each.fingerprint for each in step.roots]}, output)
+        emit("MeshCaStep", _step_body(step), output)
     else:
         typer.echo("\n".join(_step_texts(step)))
     if apply:

@@ -7,13 +7,13 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from kntls.cli.mesh_input import read_text
 from kntls.cli.options import Common, group, with_common
-from kntls.errors import InputError, Refused, UsageError
+from kntls.errors import Refused, UsageError
 from kntls.mesh.generate.model import Flavour, Generated, Target, parse_labels
 
 app = group("Manifests for the mesh: YAML on standard output, a directory, a kustomization, or applied.")
@@ -264,15 +264,6 @@ def _mtls(
     return mtls(wanted, target)
 
 
-def _text(path: str | None) -> str:
-    if not path:
-        return ""
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {error}", where=path) from error
-
-
 @_generator
 def _control_plane(
     common: Common,
@@ -302,7 +293,7 @@ def _control_plane(
         max_tls or "",
         tuple(ciphers or ()),
         tuple(curves or ()),
-        _text(jwks_ca),
+        read_text(jwks_ca) if jwks_ca else "",
         knative,
         mesh_version or "",
     )
@@ -347,7 +338,7 @@ def _jwt(
         namespace,
         issuer,
         jwks_uri or "",
-        _text(jwks).strip(),
+        read_text(jwks).strip() if jwks else "",
         tuple(audiences or ()),
         parse_labels(selector) if selector else {},
         tuple(claims or ()),
