@@ -240,7 +240,7 @@ def _contents(directory: str) -> dict[str, str]:
 
 
 def install(common: Common, directory: Directory, root_namespace: Root = SYSTEM) -> None:
-    """Plug a CA in: the Secret, the SMCP's setting, and the owed restarts in order.
+    """Plug a CA in: the Secret, the SMCP's setting, the owed restarts in order; then look at live chains.
 
     Refused (exit 4) for a CA with errors, and for one that would replace a CA that is in use: that is a rotation
     (`kntls mesh cacerts next`).
@@ -262,7 +262,8 @@ def install(common: Common, directory: Directory, root_namespace: Root = SYSTEM)
             fix=f"kntls mesh cacerts next {directory}",
         )
     plan = install_plan(_contents(directory), ca, session.observation, place)
-    carry_out(plan, session, common, namespace=root_namespace)
+    if carry_out(plan, session, common, namespace=root_namespace) is not None:
+        _prove(common, ca)
 
 
 def remove(common: Common, root_namespace: Root = SYSTEM) -> None:
@@ -416,7 +417,18 @@ def _carry_step(common: Common, step: Next, directory: str, old: CaMaterial, pla
     if step.step in (Step.SIGN, Step.RETIRE):
         refusals += _unready(common, old)
     plan = next_plan(step, _contents(directory), session.observation, place, refusals)
-    carry_out(plan, session, common, namespace=place.namespace)
+    if carry_out(plan, session, common, namespace=place.namespace) is not None:
+        _prove(common, proposed)
+
+
+def _prove(common: Common, ca: CaMaterial) -> None:
+    """Look at what sidecars present now; exit code 1 where one lags behind."""
+    from dataclasses import replace
+
+    verdicts, unread = _live_verdicts(replace(common, namespace=None), ca)
+    _chain_table(verdicts, unread)
+    if unread or any(not each.ok for each in verdicts):
+        raise typer.Exit(int(ExitCode.FINDINGS))
 
 
 def _unready(common: Common, ca: CaMaterial) -> list[str]:

@@ -1,5 +1,5 @@
 import pytest
-from lint_cases import CASES, ECHO, NOW, NS, STRICT, allow, ap, deny, dr, pa, roll, rule, secret, smcp
+from lint_cases import CASES, ECHO, NOW, NS, STRICT, allow, ap, deny, dr, ksvc, pa, roll, rule, secret, smcp
 
 from kntls.mesh.generate.baseline import baseline
 from kntls.mesh.generate.model import Target
@@ -98,3 +98,8 @@ def test_a_rule_for_a_namespace_outside_the_mesh_is_no_conflict():
 def test_a_broken_certificate_breaks_no_rule():
     broken = secret("a/s", tls_crt=b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     assert not {"MESH-KEY-002", "MESH-KEY-003"} & ids([broken])
+
+
+def test_a_workload_that_asks_for_a_sidecar_makes_its_namespace_a_tenants():
+    assert "MESH-MEMBER-002" in ids([roll("knative-serving", "knative-eventing"), ksvc("team/web")])
+    assert "MESH-MEMBER-002" not in ids([roll("team"), ksvc("team/web")])
