@@ -68,9 +68,23 @@ def up(
     faults = tuple(fault or ())
     for spec in faults:
         parse(spec)
-    state = start(Settings(port, layout, speed, faults, source))
+    twin = _gathered(source) if source else ""
+    state = start(Settings(port, layout, speed, faults, twin))
     typer.echo(f"lab: serving {state.layout} at {state.url} (process {state.pid})", err=True)
     _tell(common, state, str(state.kubeconfig))
+
+
+def _gathered(source: str) -> str:
+    """Read a cluster's objects, say what became of them, and leave them for the lab's process."""
+    from kntls.lab.state import home
+    from kntls.lab.twin import gather, store
+
+    found = gather(source)
+    for note in found.notes():
+        typer.echo(note, err=True)
+    path = home() / "twin.json"
+    store(found, path)
+    return str(path)
 
 
 def down(common: Common) -> None:

@@ -26,6 +26,9 @@ class Reporter(Protocol):
     def restored(self, action: Action) -> None:
         """A temporary change was taken back out of turn."""
 
+    def deferred(self) -> None:
+        """An interrupt came where stopping would do harm; it takes effect a little later."""
+
 
 @dataclass
 class Silent:
@@ -44,4 +47,7 @@ class Silent:
         """Nothing."""
 
     def restored(self, action: Action) -> None:
+        """Nothing."""
+
+    def deferred(self) -> None:
         """Nothing."""

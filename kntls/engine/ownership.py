@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from kntls.model.objects import Object, annotations_of, dig, labels_of
 
@@ -42,3 +43,13 @@ def applied_by_us(obj: Object, *path: str) -> frozenset[str]:
             fields = dig(entry, "fieldsV1", *(f"f:{step}" for step in path), default={})
             found |= {key.removeprefix("f:") for key in fields if key.startswith("f:")}
     return frozenset(found)
+
+
+def changed_at(obj: Object, *path: str) -> datetime | None:
+    """When somebody who owns the field at a path last changed the object (UTC, whole seconds); None where unknown."""
+    times = [
+        str(entry["time"])
+        for entry in dig(obj, "metadata", "managedFields", default=[])
+        if entry.get("time") and _holds(entry.get("fieldsV1", {}), path)
+    ]
+    return datetime.strptime(max(times), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) if times else None

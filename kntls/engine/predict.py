@@ -34,8 +34,14 @@ def after(obj: Object | None, change: Change) -> dict[str, Any] | None:
         return None
     if change.verb == Verb.CONDITION:
         return _with_condition(obj or {}, change.body)
+    if change.verb in (Verb.HOLD, Verb.RELEASE):
+        return merged(obj or {}, _lease(change))  # type: ignore[no-any-return]  # merged() of two mappings is one
     result: dict[str, Any] = merged(obj or {}, change.body)
     return result
+
+
+def _lease(change: Change) -> dict[str, Any]:
+    return {"spec": {"holderIdentity": change.body["holder"] if change.verb == Verb.HOLD else ""}}
 
 
 def _touched(obj: Any, shape: Any) -> Any:
@@ -52,4 +58,6 @@ def before_and_after(obj: Object | None, change: Change) -> tuple[dict[str, Any]
         kind = change.body["type"]
         now = [entry for entry in (obj.get("status") or {}).get("conditions", []) if entry.get("type") == kind]
         return {"status": {"conditions": now}}, {"status": {"conditions": [dict(change.body)]}}
+    if change.verb in (Verb.HOLD, Verb.RELEASE):
+        return _touched(obj, _lease(change)), _lease(change)
     return _touched(obj, change.body), _touched(after(obj, change), change.body)

@@ -14,8 +14,10 @@ from typing import Any
 
 from kntls.cluster.client import Cluster
 from kntls.engine.events import Reporter, Silent
+from kntls.engine.holding import Holdings
+from kntls.engine.interrupts import Interrupts
 from kntls.engine.ownership import gitops_owner
-from kntls.errors import Busy, ClusterError, Incomplete, KntlsError, NotFound, Refused, WaitTimeout
+from kntls.errors import Busy, Incomplete, KntlsError, Refused, WaitTimeout
 from kntls.model.kinds import Kind
 from kntls.model.observation import Observation
 from kntls.model.plan import Action, Change, Plan, Progress, Verb
@@ -23,6 +25,9 @@ from kntls.model.plan import Action, Change, Plan, Progress, Verb
 Observe = Callable[[Iterable[Kind], Observation | None], Observation]
 """Reads these kinds anew, takes the rest from the observation given."""
 
+RESTORE = 60.0
+"""Seconds at most to wait for each temporary change that is taken back out of turn."""
+GO_ON = "run the same command again to go on"
 SHOWN = 5
 """Missing things named in a message; the rest is counted."""
 
@@ -70,7 +75,13 @@ class Engine:
     still_ours: Callable[[], str] = lambda: ""
     """Empty, or who took the Lease from us."""
     wrote: int = field(default=0, init=False)
+    interrupts: Interrupts = field(init=False)
+    _holdings: Holdings = field(init=False)
     _owed: list[Action] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        self.interrupts = Interrupts(self.reporter.deferred)
+        self._holdings = Holdings(self.cluster)
 
     def run(self, plan: Plan, observation: Observation) -> Observation:
         """Carry out the plan and return the last observation.
@@ -82,25 +93,25 @@ class Engine:
         try:
             for action in plan.actions:
                 observation = self._carry_out(action, observation)
-            return observation
-        except KeyboardInterrupt:
-            if not self.wrote:
-                raise
-            raise Incomplete("interrupted", fix="run the same command again to go on") from None
-        except KntlsError as error:
-            raise self._as_incomplete(error) from None
+        except (KeyboardInterrupt, KntlsError) as error:
+            raise self._stopped(error, self._restore(observation)) from None
         finally:
             self._restore(observation)
+        return observation
 
-    def _as_incomplete(self, error: KntlsError) -> KntlsError:
+    def _stopped(self, error: KeyboardInterrupt | KntlsError, kept: tuple[str, ...]) -> BaseException:
+        """What to raise: the error itself before the first write, else `Incomplete` with the way to go on."""
         if not self.wrote or isinstance(error, Incomplete):
             return error
-        return Incomplete(error.what, where=error.where, fix=error.fix or "run the same command again to go on")
+        left = f"; not taken back: {some(kept)}" if kept else ""
+        if isinstance(error, KeyboardInterrupt):
+            return Incomplete(f"interrupted{left}", fix=GO_ON)
+        return Incomplete(f"{error.what}{left}", where=error.where, fix=error.fix or GO_ON)
 
     def _carry_out(self, action: Action, observation: Observation) -> Observation:
         self.reporter.begin(action)
         started = self.clock()
-        written = False
+        written, first = False, True
         held_from: float | None = None
         while True:
             observation = self._look(action, observation)
@@ -116,13 +127,14 @@ class Engine:
                 written = self._advance(action, observation) or written
                 self.reporter.progress(action, progress, 0.0)
                 self._check_time(action, progress, started)
-            self.sleep(min(self.poll, max(action.hold, self.poll)))
+            first = False
+            self.sleep(min(self.poll, action.pace))
         self._settle(action, written)
-        self.reporter.end(action, self.clock() - started, skipped=not written and not action.hold)
+        self.reporter.end(action, self.clock() - started, skipped=first)
         return observation
 
     def _look(self, action: Action, observation: Observation) -> Observation:
-        if lost := self.still_ours():
+        if lost := self.still_ours() or self._holdings.lost:
             raise Refused(f"the lease is no longer ours: {lost}")
         return self.observe(action.reads, observation) if action.reads else observation
 
@@ -138,6 +150,7 @@ class Engine:
             self._refuse_gitops(change, observation)
         if action.temporary and changes and action not in self._owed:
             self._owed.append(action)
+            self._shield()
         for change in changes:
             self._write(change)
             self.reporter.wrote(action, change)
@@ -145,8 +158,23 @@ class Engine:
 
     def _write(self, change: Change) -> None:
         with suppress(Busy):  # asked again at the next look
-            write(self.cluster, change)
+            self._put(change)
         self.wrote += 1
+
+    def _put(self, change: Change) -> None:
+        if change.verb == Verb.HOLD:
+            self._holdings.hold(change.ref, str(change.body["holder"]))
+        elif change.verb == Verb.RELEASE:
+            self._holdings.release(change.ref)
+        else:
+            write(self.cluster, change)
+
+    def _shield(self) -> None:
+        """Put interrupts off while a temporary change is in force that must not be left half-way."""
+        if any(action.unbroken for action in self._owed):
+            self.interrupts.defer()
+        else:
+            self.interrupts.allow()
 
     def _refuse_gitops(self, change: Change, observation: Observation) -> None:
         current = observation.find(change.ref)
@@ -156,26 +184,43 @@ class Engine:
             raise Refused(what, where=str(change.ref), fix="commit what --dry-run prints there, or add --force")
 
     def _check_time(self, action: Action, progress: Progress, started: float) -> None:
-        if self.clock() - started <= self.timeout:
+        limit = min(self.timeout, action.limit or self.timeout)
+        if self.clock() - started <= limit:
             return
         missing = f"; missing: {some(progress.missing)}" if progress.missing else ""
-        raise WaitTimeout(
-            f"waited {self.timeout:.0f} s for: {action.sentence}{missing}", fix="`--timeout` waits longer"
-        )
+        fix = "" if action.limit else "`--timeout` waits longer"
+        raise WaitTimeout(f"waited {limit:.0f} s for: {action.sentence}{missing}", fix=fix)
 
     def _settle(self, action: Action, written: bool) -> None:
         self._owed = [owed for owed in self._owed if owed.id not in action.releases]
         if action.temporary and action not in self._owed and not written:
             self._owed.append(action)
+        self._shield()
 
-    def _restore(self, observation: Observation) -> None:
-        """Take back temporary changes that the plan did not get to take back itself."""
-        for action in reversed(self._owed):
-            with suppress(ClusterError, NotFound):
-                observation = self.observe(action.reads, observation)
-            changes = action.inverse(observation)
-            for change in changes:
-                write(self.cluster, change)
-            if changes:
-                self.reporter.restored(action)
-        self._owed.clear()
+    def _restore(self, observation: Observation) -> tuple[str, ...]:
+        """Take back temporary changes that the plan did not get to take back itself; what could not be is named."""
+        self.interrupts.ignore()
+        kept = []
+        while self._owed:
+            action = self._owed.pop()
+            try:
+                observation = self._take_back(action, observation)
+            except KntlsError as error:
+                kept.append(f"{action.sentence} ({error.what})")
+        with suppress(KntlsError):  # a Lease that cannot be given back runs out by itself
+            self._holdings.release_all()
+        self.interrupts.forget()
+        return tuple(kept)
+
+    def _take_back(self, action: Action, observation: Observation) -> Observation:
+        end = self.clock() + RESTORE
+        observation = self.observe(action.reads, observation)
+        changes = action.inverse(observation)
+        for change in changes:
+            self._put(change)
+        if changes:
+            self.reporter.restored(action)
+        while not action.undone(observation).complete and self.clock() < end:
+            self.sleep(min(self.poll, action.pace))
+            observation = self.observe(action.reads, observation)
+        return observation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ class ApiError(Exception):
         self.code = code
         self.reason = reason
         self.message = message
-        self.details = details or {}
+        self.details = details
 
     def body(self) -> dict[str, Any]:
         """The Status object."""
@@ -44,14 +44,21 @@ class ApiError(Exception):
         }
         if self.reason:
             status["reason"] = self.reason
-        if self.details:
+        if self.details is not None:
             status["details"] = self.details
         return status | {"code": self.code}
 
 
 def _named(resource: Resource, name: str) -> dict[str, Any]:
-    group = {"group": resource.group} if resource.group else {}
-    return {"name": name, **group, "kind": resource.plural}
+    return {**_named_if(name), **_grouped(resource), "kind": resource.plural}
+
+
+def _named_if(name: str) -> dict[str, Any]:
+    return {"name": name} if name else {}
+
+
+def _grouped(resource: Resource) -> dict[str, Any]:
+    return {"group": resource.group} if resource.group else {}
 
 
 def not_found(resource: Resource, name: str) -> ApiError:
@@ -61,7 +68,7 @@ def not_found(resource: Resource, name: str) -> ApiError:
 
 def no_such_path() -> ApiError:
     """404: no such resource type or subresource."""
-    return ApiError(404, "NotFound", "the server could not find the requested resource")
+    return ApiError(404, "NotFound", "the server could not find the requested resource", {})
 
 
 def already_exists(resource: Resource, name: str) -> ApiError:
@@ -78,6 +85,15 @@ def conflict(resource: Resource, name: str, why: str = STALE) -> ApiError:
     return ApiError(409, "Conflict", message, _named(resource, name))
 
 
+def broken_precondition(resource: Resource, name: str, what: str, stated: str, found: str) -> ApiError:
+    """409: a delete that is bound to another uid or resourceVersion."""
+    since = "deleted and then recreated" if what == "UID" else "modified"
+    why = f"the {what} in the precondition ({stated}) does not match the {what} in record ({found}). "
+    kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+    message = f'Operation cannot be fulfilled on {kind} "{name}": {why}The object might have been {since}'
+    return ApiError(409, "Conflict", message, {"name": name, **_grouped(resource), "kind": resource.kind})
+
+
 def apply_conflict(causes: Sequence[Cause], message: str) -> ApiError:
     """409: other field managers own what a server-side apply would change."""
     return ApiError(409, "Conflict", message, {"causes": [cause.body() for cause in causes]})
@@ -88,14 +104,23 @@ def invalid(resource: Resource, name: str, causes: Sequence[Cause]) -> ApiError:
     parts = [f"{cause.field}: {cause.message}" for cause in causes]
     text = parts[0] if len(parts) == 1 else f"[{', '.join(parts)}]"
     kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
-    group = {"group": resource.group} if resource.group else {}
-    details = {"name": name, **group, "kind": resource.kind, "causes": [cause.body() for cause in causes]}
+    bodies = [cause.body() for cause in causes]
+    details = {**_named_if(name), **_grouped(resource), "kind": resource.kind, "causes": bodies}
     return ApiError(422, "Invalid", f'{kind} "{name}" is invalid: {text}', details)
 
 
 def bad_request(message: str) -> ApiError:
     """400: the request cannot be understood."""
     return ApiError(400, "BadRequest", message)
+
+
+def check_name(obj: Mapping[str, Any], name: str) -> None:
+    """Raise a 400 if an object does not name itself, or otherwise than its URL does."""
+    stated = (obj.get("metadata") or {}).get("name")
+    if not stated:
+        raise bad_request(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
+    if stated != name:
+        raise bad_request(f"the name of the object ({stated}) does not match the name on the URL ({name})")
 
 
 def unsupported_media(message: str) -> ApiError:

@@ -88,7 +88,6 @@ def _template(spec: dict[str, Any]) -> None:
 
 
 def _namespace(new: Object, old: Object | None) -> None:
-    _set(_part(new, "spec"), finalizers=["kubernetes"])
     _set(_part(new, "status"), phase="Active")
     _part(_part(new, "metadata"), "labels")["kubernetes.io/metadata.name"] = name_of(new)
 
@@ -107,10 +106,7 @@ def _service(new: Object, old: Object | None) -> None:
     for port in spec.get("ports") or ():
         _set(port, protocol="TCP", targetPort=port.get("port"))
     if spec["type"] != "ExternalName":
-        before = (old or {}).get("spec", {}).get("clusterIP")
-        _set(spec, clusterIP=before or str(ipaddress.ip_address(next(_service_ips))))
-        _set(spec, clusterIPs=[spec["clusterIP"]], internalTrafficPolicy="Cluster")
-        _set(spec, ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack")
+        _set(spec, internalTrafficPolicy="Cluster")
     _set(_part(new, "status"), loadBalancer={})
 
 
@@ -134,7 +130,7 @@ def _replica_set(new: Object, old: Object | None) -> None:
 
 def _pod(new: Object, old: Object | None) -> None:
     spec = _part(new, "spec")
-    _set(spec, serviceAccountName="default", enableServiceLinks=True)
+    _set(spec, enableServiceLinks=True)
     _pod_spec(spec)
     status = _part(new, "status")
     _set(status, phase="Pending", qosClass="BestEffort")
@@ -181,6 +177,39 @@ FILLERS: dict[str, Callable[[Object, Object | None], None]] = {
     "customresourcedefinitions.apiextensions.k8s.io": _crd,
 }
 """Resource → what fills in its defaults."""
+
+
+def _namespace_finalizer(new: Object, old: Object | None) -> None:
+    _set(_part(new, "spec"), finalizers=["kubernetes"])
+
+
+def _service_address(new: Object, old: Object | None) -> None:
+    spec = _part(new, "spec")
+    if spec.get("type") == "ExternalName":
+        return
+    before = (old or {}).get("spec", {}).get("clusterIP")
+    _set(spec, clusterIP=before or str(ipaddress.ip_address(next(_service_ips))))
+    _set(spec, clusterIPs=[spec["clusterIP"]], ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack")
+
+
+def _pod_account(new: Object, old: Object | None) -> None:
+    spec = _part(new, "spec")
+    _set(spec, serviceAccountName="default")
+    _set(spec, serviceAccount=spec["serviceAccountName"])
+
+
+ASSIGNERS: dict[str, Callable[[Object, Object | None], None]] = {
+    "namespaces": _namespace_finalizer,
+    "services": _service_address,
+    "pods": _pod_account,
+}
+"""Resource → what the server itself assigns, owned by no field manager."""
+
+
+def assign(resource: Resource, new: Object, old: Object | None) -> None:
+    """Set what the server assigns, in place."""
+    if resource.key in ASSIGNERS:
+        ASSIGNERS[resource.key](new, old)
 
 
 def fill(resource: Resource, new: Object, old: Object | None, shape: Shape) -> None:

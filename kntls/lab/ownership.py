@@ -92,6 +92,12 @@ def _entry(manager: Manager, share: Share) -> dict[str, Any]:
     return entry | ({"subresource": manager.subresource} if manager.subresource else {})
 
 
+def owns_metadata(obj: Mapping[str, Any], manager: Manager) -> bool:
+    """Whether a manager owns a label, say; its next apply must then name the object, or the name is dropped with it."""
+    share = read(obj).get(manager)
+    return share is not None and any(path[0] == "f:metadata" for path in share.fields)
+
+
 def outside(fields: Fields, subresource: str) -> Fields:
     """The fields without identity, and without those a write through this door never changes."""
     kept = frozenset(path for path in fields if path not in IDENTITY)
@@ -125,9 +131,9 @@ def conflicts(shares: Shares, applier: Manager, change: Comparison) -> dict[Mana
     return {other: paths for other, paths in found.items() if paths}
 
 
-def refusal(found: Mapping[Manager, list[Path]], shares: Shares) -> ApiError:
+def refusal(found: Mapping[Manager, list[Path]]) -> ApiError:
     """The 409 that names every conflict."""
-    named = {other: _words(other, shares[other]) for other in found}
+    named = {other: _words(other) for other in found}
     causes = [
         Cause("FieldManagerConflict", f"conflict with {named[other]}", fieldsets.text(path))
         for other, paths in found.items()
@@ -148,36 +154,37 @@ def _message(found: Mapping[Manager, list[Path]], named: Mapping[Manager, str]) 
     return f"Apply failed with {count} conflicts: " + "\n".join(lines)
 
 
-def _words(manager: Manager, share: Share) -> str:
+def _words(manager: Manager) -> str:
     words = f'"{manager.name}"' + (f' with subresource "{manager.subresource}"' if manager.subresource else "")
     if manager.operation == "Apply":
         return words
-    return f"{words} using {manager.api_version}" + (f" at {share.time}" if share.time else "")
+    return f"{words} using {manager.api_version}"
 
 
 def merge(live: Any, config: Any, shape: Shape) -> Any:
     """The applied configuration laid over the live object: atomic values replaced, all else merged."""
     if isinstance(live, dict) and isinstance(config, dict) and not shape.is_atomic:
         return live | {key: merge(live.get(key), value, shape.field(key)) for key, value in config.items()}
-    if isinstance(live, list) and isinstance(config, list) and shape.list_type == "set":
-        return live + [item for item in config if item not in live]
-    if isinstance(live, list) and isinstance(config, list) and shape.list_type == "map":
+    if isinstance(live, list) and isinstance(config, list) and shape.list_type != "atomic":
         return _merge_items(live, config, shape)
     return config
 
 
 def _merge_items(live: list[Any], config: list[Any], shape: Shape) -> list[Any]:
-    """Items in the configuration's order; live items it does not name keep their place before the next known one."""
-    stated = {fieldsets.item_key(item, shape): item for item in config}
-    known = {fieldsets.item_key(item, shape): item for item in live}
-    result: list[Any] = []
+    """The configuration's items in its order; those only the live list has keep their place before the next shared."""
+    known = {key: item for key, (item, _) in (fieldsets.children(live, shape) or {}).items()}
+    stated = {key: item for key, (item, _) in (fieldsets.children(config, shape) or {}).items()}
+    shared = [key for key in stated if key in known]
     waiting = list(known)
+    result: list[Any] = []
     for key, item in stated.items():
-        if key in waiting:
-            position = waiting.index(key)
-            result += [known[other] for other in waiting[:position] if other not in stated]
-            waiting = waiting[position + 1 :]
+        while waiting and waiting[0] != key and not (shared and waiting[0] == shared[0]):
+            other = waiting.pop(0)
+            if other not in stated:
+                result.append(known[other])
         result.append(merge(known.get(key), item, shape.items))
+        waiting = [other for other in waiting if other != key]
+        shared = [other for other in shared if other != key]
     return result + [known[other] for other in waiting if other not in stated]
 
 
@@ -199,7 +206,7 @@ def apply(
     change = fieldsets.compare(live, merged, shape)
     taken = conflicts(shares, manager, change)
     if taken and not force:
-        raise refusal(taken, shares)
+        raise refusal(taken)
     lost = change.modified | change.added | change.removed
     result = {other: replace(share, fields=share.fields - lost) for other, share in shares.items() if other != manager}
     unchanged = before is not None and before.fields == stated and change.same

@@ -12,7 +12,7 @@ from kntls.lab.shapes import Shape
 
 def unprocessable(message: str) -> ApiError:
     """422 without causes: a patch that does not fit the object."""
-    return ApiError(422, "Invalid", message)
+    return ApiError(422, "Invalid", message, {})
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -147,14 +147,15 @@ def _merge_field(result: dict[str, Any], key: str, value: Any, patch: Mapping[st
     elif key.startswith("$setElementOrder/"):
         name = key.partition("/")[2]
         if name not in patch and isinstance(result.get(name), list):
-            result[name] = _ordered(result[name], value, shape.field(name))
+            result[name] = _ordered(result[name], result[name], value, shape.field(name))
     elif key in _DIRECTIVES:
         return
     elif value is None:
         result.pop(key, None)
     elif isinstance(value, list) and shape.field(key).merge_key is not None:
-        merged = _merge_list(result.get(key) or [], value, shape.field(key))
-        result[key] = _ordered(merged, patch.get(f"$setElementOrder/{key}"), shape.field(key))
+        live = result.get(key) or []
+        merged = _merge_list(live, value, shape.field(key))
+        result[key] = _ordered(live, merged, patch.get(f"$setElementOrder/{key}", value), shape.field(key))
     else:
         result[key] = strategic(result.get(key), value, shape.field(key))
 
@@ -168,7 +169,7 @@ def _merge_list(target: list[Any], patch: list[Any], shape: Shape) -> list[Any]:
     result = list(target)
     for item in patch:
         if key not in item:
-            raise unprocessable(f"map: {dict(item)} does not contain declared merge key: {key}")
+            raise ApiError(500, "", f"map: {dict(item)} does not contain declared merge key: {key}")
         position = next((index for index, old in enumerate(result) if old.get(key) == item[key]), None)
         if item.get("$patch") == "delete":
             result = [old for old in result if old.get(key) != item[key]]
@@ -179,17 +180,19 @@ def _merge_list(target: list[Any], patch: list[Any], shape: Shape) -> list[Any]:
     return result
 
 
-def _ordered(items: list[Any], order: Any, shape: Shape) -> list[Any]:
-    """The list in the order the patch asks for; elements it does not name stay behind their neighbours."""
-    if not isinstance(order, list):
-        return items
-    key = shape.merge_key
-    wanted = [entry.get(key) if isinstance(entry, Mapping) else entry for entry in order]
-    names = [item.get(key) if isinstance(item, Mapping) else item for item in items]
-    rank = {name: index for index, name in enumerate(wanted)}
-    places: list[tuple[float, int]] = []
-    last = -1.0
-    for index, name in enumerate(names):
-        last = rank.get(name, last + 0.5 if last == int(last) else last)
-        places.append((last, index))
-    return [items[index] for _, index in sorted(places)]
+def _ordered(live: list[Any], merged: list[Any], order: list[Any], shape: Shape) -> list[Any]:
+    """The merged items: those the patch names in its order, the others put between them as the live list had them."""
+
+    def name(item: Any) -> Any:
+        return item.get(shape.merge_key) if isinstance(item, Mapping) else item
+
+    wanted = [name(entry) for entry in order]
+    before = {name(item): index for index, item in enumerate(live)}
+    named = sorted((item for item in merged if name(item) in wanted), key=lambda item: wanted.index(name(item)))
+    others = sorted((item for item in merged if name(item) not in wanted), key=lambda item: before[name(item)])
+    result: list[Any] = []
+    for item in named:
+        while others and name(item) in before and before[name(others[0])] < before[name(item)]:
+            result.append(others.pop(0))
+        result.append(item)
+    return result + others

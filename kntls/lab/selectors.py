@@ -13,7 +13,7 @@ Predicate = Callable[[Mapping[str, Any]], bool]
 """Whether an object is selected."""
 
 _SET = re.compile(r"^(?P<key>[^\s!=]+)\s+(?P<op>in|notin)\s*\((?P<values>[^)]*)\)$")
-_EQUAL = re.compile(r"^(?P<key>[^\s!=]+)\s*(?P<op>==|=|!=)\s*(?P<value>\S*)$")
+_EQUAL = re.compile(r"^(?P<key>[^\s!=]+)\s*(?P<op>==|=|!=)\s*(?P<value>[^\s=!]*)$")
 _EXISTS = re.compile(r"^(?P<not>!?)\s*(?P<key>[^\s!=(),]+)$")
 _REQUIREMENT = re.compile(r"[^,(]+(?:\([^)]*\))?")
 

@@ -10,18 +10,21 @@ import os
 import signal
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 from kntls.errors import KntlsError, Refused
 from kntls.lab import state
 from kntls.lab.embedded import Lab
 from kntls.lab.objects import rfc3339
 from kntls.lab.state import Settings, State
+from kntls.lab.twin import load
 from kntls.lab.world import part
 
 
 def build(settings: Settings) -> Lab:
     """A lab as the settings say, not yet started."""
-    parts = (part(settings.layout, settings.speed),)
+    twin = load(Path(settings.source)) if settings.source else None
+    parts = (part(settings.layout, settings.speed, twin),)
     return Lab(port=settings.port, faults=settings.faults, parts=parts, directory=state.home())
 
 

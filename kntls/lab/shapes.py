@@ -152,9 +152,16 @@ class Shapes:
     ) -> None:
         """Take the schema and the columns of a CustomResourceDefinition."""
         self._columns[resource] = columns
-        properties = {**schema.get("properties", {}), "metadata": {"$ref": f"{_REF}{META}"}}
+        identity = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"$ref": f"{_REF}{META}"}}
+        properties = {**schema.get("properties", {}), **identity}
         name = f"{api_version.replace('/', '.')}.{kind}"
-        self.definitions[name] = {**schema, "properties": properties}
+        group, _, version = api_version.rpartition("/")
+        identity_of = {"group": group, "version": version, "kind": kind}
+        self.definitions[name] = {
+            **schema,
+            "properties": properties,
+            "x-kubernetes-group-version-kind": [identity_of],
+        }
         self._kinds[f"{api_version} {kind}"] = name
         self._shapes.pop(f"{api_version} {kind}", None)
 

@@ -38,7 +38,7 @@ class Settings:
     """By how much the waits of simulated components are shortened."""
     faults: tuple[str, ...] = ()
     source: str = ""
-    """A file with the objects of a cluster to rehearse on; empty: none."""
+    """A file with the gathered objects of a cluster to rehearse on (`kntls.lab.twin`); empty: none."""
 
     def arguments(self) -> list[str]:
         """As arguments of the server process."""
@@ -214,7 +214,7 @@ def down() -> State | None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(state.pid, signal.SIGTERM)
         _await_end(state)
-    for name in ("state.json", "kubeconfig", "log", "lock"):
+    for name in ("state.json", "kubeconfig", "log", "lock", "twin.json"):
         (home() / name).unlink(missing_ok=True)
     shutil.rmtree(home() / "cache", ignore_errors=True)
     return state if alive else None

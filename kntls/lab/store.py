@@ -7,10 +7,9 @@ All methods are safe to call from any thread; objects go in and come out as copi
 
 from __future__ import annotations
 
-import secrets
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,9 +19,7 @@ from kntls.lab.answers import (
     ApiError,
     already_exists,
     bad_request,
-    conflict,
-    forbidden,
-    no_such_path,
+    check_name,
     not_found,
     unsupported_media,
 )
@@ -32,6 +29,20 @@ from kntls.lab.ownership import Manager
 from kntls.lab.resources import CONFIG_MAPS, CRDS, NAMESPACES, PODS, SERVICE_ACCOUNTS, Registry, Resource
 from kntls.lab.selectors import Predicate
 from kntls.lab.shapes import Shape, Shapes
+from kntls.lab.writing import (
+    PLAIN,
+    Removal,
+    check_preconditions,
+    check_version,
+    count_generation,
+    drop_empty,
+    kept_identity,
+    owners,
+    same,
+    suffix,
+    terminating,
+    unfitting,
+)
 
 Key = tuple[str, str]
 """Namespace (empty for cluster-scoped objects) and name."""
@@ -69,21 +80,6 @@ class Admission:
 
 Hook = Callable[[Admission], None]
 """Looks at a write before it is stored; may change the object, or raise `ApiError` to refuse it."""
-
-
-@dataclass(frozen=True)
-class Removal:
-    """What a delete request asks for beside the name."""
-
-    uid: str | None = None
-    resource_version: str | None = None
-    propagation: str = "Background"
-    """`Background`, `Foreground` or `Orphan`."""
-    grace_seconds: int | None = None
-
-
-PLAIN = Removal()
-"""A delete without options."""
 
 
 class Store:
@@ -223,7 +219,12 @@ class Store:
         """Change an object by a `merge`, `json` or `strategic` patch. Raises `ApiError` 404, 409, 415, 422."""
         with self.lock:
             live = self.peek(resource, namespace, name)
-            return self._replace(resource, live, self._patched(resource, live, patch, kind), subresource, writer, True)
+            patched = self._patched(resource, live, patch, kind)
+            check_name(patched, name)
+            try:
+                return self._replace(resource, live, patched, subresource, writer, True)
+            except ApiError as error:
+                raise unfitting(resource, name, error) from error
 
     def apply(
         self,
@@ -244,8 +245,12 @@ class Store:
             if live is None:
                 if subresource:
                     raise not_found(resource, name)
+                check_name(config, name)
                 return self._apply_new(resource, stated, manager, writer), True
-            merged, shares = ownership.apply(live, stated, self.shape(resource), manager, force=force, now=self.now())
+            shape, now = self.shape(resource), self.now()
+            merged, shares = ownership.apply(live, stated, shape, manager, force=force, now=now)
+            if name_of(config) or ownership.owns_metadata(live, manager):
+                check_name(config, name)
             return self._replace(resource, live, merged, subresource, writer, True, shares), False
 
     def delete(
@@ -257,7 +262,7 @@ class Store:
         """
         with self.lock:
             live = self.peek(resource, namespace, name)
-            _check_preconditions(resource, live, removal)
+            check_preconditions(resource, live, removal)
             admission = Admission("delete", resource, live, live, writer)
             for hook in self.hooks:
                 hook(admission)
@@ -265,6 +270,8 @@ class Store:
                 return clone(live), True
             if resource.key == NAMESPACES.key:
                 return self._delete_namespace(live)
+            if resource.key == CRDS.key:
+                self._delete_all_of(live)
             return self._delete(resource, live, removal)
 
     # ---- how a write becomes one
@@ -274,7 +281,7 @@ class Store:
         new: Object = clone({"apiVersion": resource.api_version, "kind": resource.kind, **obj})
         metadata = new["metadata"] = dict(new.get("metadata") or {})
         if not metadata.get("name") and metadata.get("generateName"):
-            metadata["name"] = metadata["generateName"] + _suffix()
+            metadata["name"] = metadata["generateName"] + suffix()
         self._check_namespace(resource, metadata)
         for name in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"):
             metadata.pop(name, None)
@@ -297,17 +304,20 @@ class Store:
         if found is None:
             raise not_found(NAMESPACES, namespace)
         if meta(found).get("deletionTimestamp"):
-            raise _terminating(resource, str(metadata.get("name", "")), namespace)
+            raise terminating(resource, str(metadata.get("name", "")), namespace)
 
     def _admit(
         self, verb: str, resource: Resource, new: Object, old: Object | None, writer: Writer, subresource: str = ""
     ) -> None:
-        """Default, run the hooks, validate."""
+        """Default, validate, run the hooks, and validate what they made of it."""
+        drop_empty(new["metadata"])
         defaults.fill(resource, new, old, self.shape(resource))
+        validation.check(resource, new, old, self.shape(resource))
         admission = Admission(verb, resource, new, old, writer, subresource)
         for hook in self.hooks:
             hook(admission)
-        validation.check(resource, new, old, self.shape(resource))
+        if self.hooks:
+            validation.check(resource, new, old, self.shape(resource))
 
     def _change(self, resource: Resource, old: Object | None, new: Object) -> fieldsets.Comparison:
         shape = self.shape(resource)
@@ -317,6 +327,7 @@ class Store:
     def _commit_new(
         self, resource: Resource, key: Key, new: Object, shares: ownership.Shares, writer: Writer
     ) -> Object:
+        defaults.assign(resource, new, None)
         if shares:
             new["metadata"]["managedFields"] = ownership.write(shares)
         if not writer.dry_run:
@@ -335,10 +346,11 @@ class Store:
         shares: ownership.Shares | None = None,
     ) -> Object:
         """The common end of update, patch and apply; `shares` is given by an apply."""
-        _check_version(resource, live, new, patched)
-        new = _kept_identity(resource, live, new, subresource)
+        check_version(resource, live, new, patched)
+        new = kept_identity(resource, live, new, subresource)
+        defaults.assign(resource, new, live)
         self._admit("update", resource, new, live, writer, subresource)
-        _count_generation(resource, live, new)
+        count_generation(resource, live, new)
         if shares is None:
             manager = Manager(writer.manager, "Update", resource.api_version, subresource)
             change = self._change(resource, live, new)
@@ -346,7 +358,7 @@ class Store:
         new["metadata"].pop("managedFields", None)
         if shares:
             new["metadata"]["managedFields"] = ownership.write(shares)
-        if _same(live, new):
+        if same(live, new):
             return clone(live)  # type: ignore[no-any-return]
         if writer.dry_run:
             return clone(new)  # type: ignore[no-any-return]
@@ -412,9 +424,9 @@ class Store:
 
     def _index(self, resource: Resource, key: Key, old: Object | None, new: Object | None) -> None:
         """Keep track of who depends on whom."""
-        for uid in _owners(old) - _owners(new):
+        for uid in owners(old) - owners(new):
             self._dependents.get(uid, set()).discard((resource.key, key))
-        for uid in _owners(new) - _owners(old):
+        for uid in owners(new) - owners(old):
             self._dependents.setdefault(uid, set()).add((resource.key, key))
 
     def _remove(self, resource: Resource, key: Key, last: Object) -> None:
@@ -464,7 +476,7 @@ class Store:
             resource = self._resource(resource_key)
             if obj is None or resource is None:
                 continue
-            others = _owners(obj) - {uid}
+            others = owners(obj) - {uid}
             if others and any(self._alive(other) for other in others):
                 self._drop_owner(resource, obj, uid)
             else:
@@ -481,11 +493,21 @@ class Store:
 
     def _drop_owner(self, resource: Resource, obj: Object, uid: str) -> None:
         new = clone(obj)
-        new["metadata"]["ownerReferences"] = [ref for ref in meta(obj)["ownerReferences"] if ref["uid"] != uid]
+        kept = [reference for reference in meta(obj)["ownerReferences"] if reference["uid"] != uid]
+        new["metadata"].pop("ownerReferences")
+        new["metadata"] |= {"ownerReferences": kept} if kept else {}
         self._commit("MODIFIED", resource, (namespace_of(obj), name_of(obj)), new, obj)
 
     def _resource(self, key: str) -> Resource | None:
         return next((resource for resource in self.registry if resource.key == key), None)
+
+    def _delete_all_of(self, crd: Object) -> None:
+        """Delete the objects of a type whose definition goes."""
+        spec = crd["spec"]
+        resource = self._resource(f"{spec['names']['plural']}.{spec['group']}")
+        if resource is not None:
+            for obj in self.list(resource)[0]:
+                self._delete(resource, obj, PLAIN)
 
     # ---- namespaces
 
@@ -523,89 +545,4 @@ class Store:
             self._remove(NAMESPACES, ("", name), found)
 
 
-def _suffix() -> str:
-    """Five characters as the API server draws them for generateName: no vowels, no look-alikes."""
-    return "".join(secrets.choice("bcdfghjklmnpqrstvwxz2456789") for _ in range(5))
-
-
-def _owners(obj: Object | None) -> set[str]:
-    return {reference["uid"] for reference in meta(obj or {}).get("ownerReferences") or ()}
-
-
-def _terminating(resource: Resource, name: str, namespace: str) -> ApiError:
-    why = f"unable to create new content in namespace {namespace} because it is being terminated"
-    error = forbidden(resource, name, f'{resource} "{name}" is forbidden: {why}')
-    error.details["causes"] = [
-        {
-            "reason": "NamespaceTerminating",
-            "message": f"namespace {namespace} is being terminated",
-            "field": "metadata.namespace",
-        }
-    ]
-    return error
-
-
-def _check_preconditions(resource: Resource, live: Object, removal: Removal) -> None:
-    uid, version = meta(live)["uid"], meta(live)["resourceVersion"]
-    if removal.uid is not None and removal.uid != uid:
-        why = f"Precondition failed: UID in precondition: {removal.uid}, UID in object meta: {uid}"
-        raise conflict(resource, name_of(live), why)
-    if removal.resource_version is not None and removal.resource_version != version:
-        why = (
-            f"Precondition failed: ResourceVersion in precondition: {removal.resource_version}, "
-            f"ResourceVersion in object meta: {version}"
-        )
-        raise conflict(resource, name_of(live), why)
-
-
-def _check_version(resource: Resource, live: Object, new: Object, patched: bool) -> None:
-    """The writer must have read what is stored; custom resources are never replaced unread."""
-    stated = meta(new).get("resourceVersion")
-    if stated and str(stated) != meta(live)["resourceVersion"]:
-        raise conflict(resource, name_of(live))
-    if not stated and resource.custom and not patched:
-        raise validation.version_required(resource, name_of(live))
-    uid = meta(new).get("uid")
-    if uid and uid != meta(live)["uid"]:
-        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {meta(live)['uid']}"
-        raise conflict(resource, name_of(live), why)
-
-
-_SERVER_OWNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
-
-
-def _kept_identity(resource: Resource, live: Object, new: Object, subresource: str) -> Object:
-    """The new object with what a writer cannot change taken from the live one."""
-    if subresource and subresource not in resource.subresources:
-        raise no_such_path()
-    if subresource == "status":
-        status = {"status": new["status"]} if "status" in new else {}
-        return clone({**{key: value for key, value in live.items() if key != "status"}, **status})  # type: ignore[no-any-return]
-    metadata = {key: value for key, value in (new.get("metadata") or {}).items() if key not in _SERVER_OWNED}
-    metadata |= {key: meta(live)[key] for key in _SERVER_OWNED if key in meta(live)}
-    metadata["resourceVersion"] = meta(live)["resourceVersion"]
-    kept = {**new, "apiVersion": live["apiVersion"], "kind": live["kind"], "metadata": metadata}
-    if "status" in resource.subresources:
-        kept.pop("status", None)
-        kept |= {"status": live["status"]} if "status" in live else {}
-    return clone(kept)  # type: ignore[no-any-return]
-
-
-def _count_generation(resource: Resource, live: Object, new: Object) -> None:
-    if not resource.counts_generations:
-        return
-    ignored = ("metadata", "status")
-    before = {key: value for key, value in live.items() if key not in ignored}
-    after = {key: value for key, value in new.items() if key not in ignored}
-    new["metadata"]["generation"] = meta(live).get("generation", 1) + (before != after)
-
-
-def _same(live: Object, new: Object) -> bool:
-    """Whether nothing but the time of an unchanged field manager would differ."""
-
-    def comparable(obj: Object) -> Iterable[Any]:
-        managers = [{**entry, "time": ""} for entry in meta(obj).get("managedFields") or ()]
-        metadata = {key: value for key, value in meta(obj).items() if key != "managedFields"}
-        return [{**obj, "metadata": metadata}, managers]
-
-    return comparable(live) == comparable(new)
+__all__ = ["LAB", "PLAIN", "Admission", "Hook", "Key", "Removal", "Store", "Writer"]

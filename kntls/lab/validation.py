@@ -10,6 +10,7 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from kntls.lab import schemata
@@ -28,11 +29,6 @@ _SUBDOMAIN_TEXT = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
     f"end with an alphanumeric character (e.g. 'example.com', regex used for validation is '{_SUBDOMAIN}')"
 )
-_SERVICE = r"[a-z]([-a-z0-9]*[a-z0-9])?"
-_SERVICE_TEXT = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-    f"and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '{_SERVICE}')"
-)
 _QUALIFIED = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _LABEL_VALUE = rf"({_QUALIFIED})?"
 _LABEL_VALUE_TEXT = (
@@ -45,7 +41,8 @@ _DATA_KEY_TEXT = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
     "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 )
-_LABELLED = ("namespaces",)
+_LABELLED = ("namespaces", "services")
+"""Types whose names are DNS labels."""
 _FREE_NAMES = (
     "roles.rbac.authorization.k8s.io",
     "rolebindings.rbac.authorization.k8s.io",
@@ -74,7 +71,8 @@ def _forbidden(field: str, why: str) -> Cause:
 def version_required(resource: Resource, name: str) -> ApiError:
     """422: a custom resource is replaced without a resourceVersion."""
     message = "Invalid value: 0: must be specified for an update"
-    return invalid(resource, name, [Cause("FieldValueInvalid", message, "metadata.resourceVersion")])
+    named_by_plural = replace(resource, kind=resource.plural)
+    return invalid(named_by_plural, name, [Cause("FieldValueInvalid", message, "metadata.resourceVersion")])
 
 
 def _name(resource: Resource, new: Object) -> Iterator[Cause]:
@@ -85,11 +83,10 @@ def _name(resource: Resource, new: Object) -> Iterator[Cause]:
         if "/" in name or "%" in name or name in (".", ".."):
             yield _bad("metadata.name", name, "may not contain '/'")
     elif resource.key in _LABELLED:
-        if len(name) > 63 or not re.fullmatch(_LABEL, name):
+        if "." in name:
+            yield _bad("metadata.name", name, "must not contain dots")
+        elif len(name) > 63 or not re.fullmatch(_LABEL, name):
             yield _bad("metadata.name", name, _LABEL_TEXT if len(name) <= 63 else "must be no more than 63 bytes")
-    elif resource.key == "services":
-        if len(name) > 63 or not re.fullmatch(_SERVICE, name):
-            yield _bad("metadata.name", name, _SERVICE_TEXT if len(name) <= 63 else "must be no more than 63 bytes")
     elif len(name) > 253 or not re.fullmatch(_SUBDOMAIN, name):
         yield _bad("metadata.name", name, _SUBDOMAIN_TEXT if len(name) <= 253 else "must be no more than 253 bytes")
 
@@ -100,6 +97,16 @@ def _labels(new: Object) -> Iterator[Cause]:
             yield _bad("metadata.labels", value, "must be no more than 63 bytes")
         elif not re.fullmatch(_LABEL_VALUE, str(value)):
             yield _bad("metadata.labels", value, _LABEL_VALUE_TEXT)
+
+
+def _finalizers(new: Object, old: Object | None) -> Iterator[Cause]:
+    if old is None or not meta(old).get("deletionTimestamp"):
+        return
+    more = sorted(set(meta(new).get("finalizers") or ()) - set(meta(old).get("finalizers") or ()))
+    if more:
+        found = ", ".join(map(_quoted, more))
+        why = f"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{found}}}"
+        yield _forbidden("metadata.finalizers", why)
 
 
 def _keys(field: str, data: Any) -> Iterator[Cause]:
@@ -184,7 +191,7 @@ RULES: dict[str, Callable[[Object, Object | None], Iterator[Cause]]] = {
 def check(resource: Resource, new: Object, old: Object | None, shape: Shape) -> None:
     """Raise `ApiError` 400 or 422 if the object breaks a rule of its type."""
     schemata.check(new, shape, resource)
-    causes = [*_name(resource, new), *_labels(new)]
+    causes = [*_name(resource, new), *_labels(new), *_finalizers(new, old)]
     if resource.key in RULES:
         causes += RULES[resource.key](new, old)
     if causes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kntls.lab.answers import ApiError
@@ -17,6 +17,7 @@ from kntls.lab.knative import config
 from kntls.lab.knative import webhook as knative_webhook
 from kntls.lab.knative.autoscaler import Autoscaler
 from kntls.lab.knative.controller import KnativeController
+from kntls.lab.knative.names import key_of
 from kntls.lab.knative.operator import Operator
 from kntls.lab.layouts import tables
 from kntls.lab.layouts.worlds import Layout, installed, named
@@ -36,6 +37,7 @@ from kntls.lab.workloads.queueproxy import QueueProxy
 
 if TYPE_CHECKING:
     from kntls.lab.embedded import Lab
+    from kntls.lab.twin import Twin
 
 SERVICES = "services.serving.knative.dev"
 
@@ -87,13 +89,17 @@ class World:
         faults: Faults | None = None,
         layout: str | Layout = "upstream",
         objects: Iterable[Object] | None = None,
+        uids: Mapping[tuple[str, str, str], str] | None = None,
         patience: float = 30.0,
     ) -> None:
         """`objects` are applied at the start (the layout's and the sample services by default).
 
+        `uids` are those that objects, by (kind.group, namespace, name), get when they are first made.
+
         `patience` is how many real seconds `start` waits for them to be Ready; it goes on without an error.
         """
         self.store = store
+        self._uids = dict(uids or {})
         self.patience = patience
         self.clock = clock or Clock()
         self.faults = faults or Faults()
@@ -250,6 +256,9 @@ class World:
     def _admit(self, admission: Admission) -> None:
         if admission.resource.key == "pods" and admission.verb == "create":
             admission.obj.setdefault("status", {"phase": "Pending"})
+        if admission.verb == "create" and self._uids:
+            key = (f"{admission.resource.kind}.{admission.resource.group}", *key_of(admission.obj))
+            admission.obj["metadata"]["uid"] = self._uids.pop(key, admission.obj["metadata"]["uid"])
         if self._settled:
             self._webhook_up(admission)
         knative_webhook.admit(admission)
@@ -295,18 +304,17 @@ class World:
         return self.pods(self.layout.gateway_namespace, app=tables.GATEWAY)
 
 
-def part(
-    layout: str = "upstream", speed: float = 60.0, objects: Iterable[Object] | None = None
-) -> Callable[[Lab], World]:
-    """The world as a component of a `Lab`.
+def part(layout: str = "upstream", speed: float = 60.0, twin: Twin | None = None) -> Callable[[Lab], World]:
+    """The world as a component of a `Lab`: a layout with sample services, or a rehearsal twin.
 
     Raises:
         UsageError: no such layout.
     """
-    chosen = named(layout)
+    chosen = twin.layout if twin else named(layout)
+    objects, uids = (twin.objects, twin.uids) if twin else (None, None)
 
     def make(lab: Lab) -> World:
-        world = World(lab.store, clock=Clock(speed), faults=lab.faults, layout=chosen, objects=objects)
+        world = World(lab.store, clock=Clock(speed), faults=lab.faults, layout=chosen, objects=objects, uids=uids)
         lab.api.runtime = world.kubelet
         return world
 

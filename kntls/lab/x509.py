@@ -109,6 +109,15 @@ def key_pem(key: Key, encoding: str = "PKCS1") -> bytes:
     return key.private_bytes(serialization.Encoding.PEM, style, serialization.NoEncryption())
 
 
+def request_like(certificate: x509.Certificate, key: Key) -> x509.CertificateSigningRequest:
+    """A request for the names of an existing certificate."""
+    builder = x509.CertificateSigningRequestBuilder().subject_name(certificate.subject)
+    for extension in certificate.extensions:
+        if extension.oid == ExtensionOID.SUBJECT_ALTERNATIVE_NAME:
+            builder = builder.add_extension(extension.value, critical=extension.critical)
+    return builder.sign(key, _hash(key))
+
+
 @lru_cache(maxsize=4096)
 def load_key(pem: bytes) -> Key:
     """Read a PKCS#1, SEC 1 or PKCS#8 key.

@@ -102,3 +102,5 @@ def by_manifest(api_version: str, kind: str) -> Kind | None:
 
 HANDSHAKES = Kind("handshakes", "", "", "handshakes")
 """Not an object: what servers present. Something that is observed like the others, so it is asked for like them."""
+LOG = Kind("logs", "", "", "logs")
+"""The last lines of a container's log, as objects `{metadata, container, text}`: evidence where nothing else tells."""

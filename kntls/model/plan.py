@@ -27,6 +27,10 @@ class Verb(StrEnum):
     CONDITION = "condition"
     """Set one status condition, by read and replace of the status subresource."""
     DELETE = "delete"
+    HOLD = "hold"
+    """Take a Lease as soon as its holder lets go, and keep it until it is released; the body names the holder."""
+    RELEASE = "release"
+    """Let go of a Lease that was held."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +102,16 @@ class Action:
     """Seconds already held, as seen in the cluster, so that a resumed wait does not start anew; None: unknown."""
     temporary: bool = False
     """Its inverse is owed whatever happens: written back on failure, interrupt, or by the next run after a kill."""
+    unbroken: bool = False
+    """For a temporary action: an interrupt waits until it is taken back in its turn."""
+    undone: Callable[[Observation], Progress] = lambda _: Progress(0, 0)
+    """For a temporary action: whether its inverse has taken effect, so that the one before it may be taken back."""
     releases: tuple[str, ...] = ()
     """Ids of temporary actions that this action takes back."""
+    pace: float = 1.0
+    """Seconds between two looks; shorter where somebody waits meanwhile."""
+    limit: float = 0.0
+    """Seconds it may take where that is less than the engine's own limit; 0 for that one."""
     unproven: str = ""
     """What being done does not prove."""
 

@@ -12,7 +12,7 @@ from kntls.cluster.client import Cluster
 from kntls.errors import Forbidden, NotFound
 from kntls.model import kinds as k
 from kntls.model.kinds import Kind
-from kntls.model.objects import name_of, namespace_of
+from kntls.model.objects import labels_of, name_of, namespace_of
 from kntls.model.observation import Observation, Unread
 from kntls.observe.slim import slim
 
@@ -36,6 +36,7 @@ PODS = (
     "app=activator",
     "app in (3scale-kourier-gateway,net-kourier-controller)",
     "app.kubernetes.io/name=cert-manager",
+    "name=knative-operator",
 )
 SERVICES = (
     "app.kubernetes.io/part-of=knative-serving",
@@ -44,8 +45,16 @@ SERVICES = (
     "networking.internal.knative.dev/serverlessservice",
 )
 
+RECONCILER_LEASES = ("controller.knative.dev.", "knative-operator.knative.dev.")
+"""How the Leases of the reconcilers in Knative's controller and operator begin (knative.dev/pkg `leaderelection`)."""
+
 Sense = Callable[[Cluster, Observation], Observation]
 """Adds what is no object (handshakes) to an observation."""
+
+
+def _is_known_lease(lease: Mapping[str, Any]) -> bool:
+    ours = labels_of(lease).get("app.kubernetes.io/managed-by") == "kntls"
+    return ours or name_of(lease).startswith(RECONCILER_LEASES)
 
 
 @dataclass
@@ -92,7 +101,7 @@ class Observer:
         if kind in (k.SERVICE, k.ENDPOINT_SLICE):
             return self._union(kind, SERVICES)
         if kind == k.LEASE:
-            return self._pages(kind, selector=OURS)
+            return [obj for obj in self._pages(kind) if _is_known_lease(obj)]
         return self._pages(kind)
 
     def _union(self, kind: Kind, selectors: Iterable[str]) -> Iterable[dict[str, Any]]:

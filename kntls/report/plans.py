@@ -49,11 +49,16 @@ def _coloured(text: str, paint: Paint) -> str:
     return "\n".join(paint(line, styles.get(line[:1], "dim")) for line in text.splitlines())
 
 
-def _state(action: Action, observation: Observation) -> str:
-    try:
-        return "done" if action.done(observation).complete else "to do"
-    except KntlsError:
-        return "to do"
+def _done(plan: Plan, observation: Observation) -> int:
+    """How many actions, from the first one on, are done already. What comes after the first that is not may look so
+    now, but is judged again when its turn comes."""
+    for number, action in enumerate(plan.actions):
+        try:
+            if not action.done(observation).complete:
+                return number
+        except KntlsError:
+            return number
+    return len(plan.actions)
 
 
 def _changes(action: Action, observation: Observation) -> tuple[Change, ...]:
@@ -81,12 +86,12 @@ def _listing(title: str, lines: Iterable[str], paint: Paint, style: str) -> list
 def render(plan: Plan, observation: Observation, paint: Paint, *, diffs: bool = True) -> str:
     """The whole plan as text."""
     lines = [paint(plan.title, "bold"), ""]
-    stage = None
+    stage, ready = None, _done(plan, observation)
     for number, action in enumerate(plan.actions, 1):
         if action.stage and action.stage != stage:
             stage = action.stage
             lines.append(paint(stage, "cyan"))
-        lines += _action(number, action, observation, paint, diffs)
+        lines += _action(number, action, observation, paint, diffs, number <= ready)
     lines.append("")
     lines += _listing("Who is interrupted", plan.interruptions, paint, "yellow")
     lines += _listing("To know", plan.notes, paint, "bold")
@@ -99,8 +104,8 @@ def render(plan: Plan, observation: Observation, paint: Paint, *, diffs: bool = 
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _action(number: int, action: Action, observation: Observation, paint: Paint, diffs: bool) -> list[str]:
-    done = _state(action, observation) == "done" and not action.hold
+def _action(number: int, action: Action, observation: Observation, paint: Paint, diffs: bool, ready: bool) -> list[str]:
+    done = ready and not action.hold
     mark = paint("√", "green") if done else " "
     text = _fill(action.sentence, f"{number:3}. ", "     ")
     lines = [f"{mark}{text[1:]}" if done else text]
@@ -114,6 +119,7 @@ def _action(number: int, action: Action, observation: Observation, paint: Paint,
 
 def body(plan: Plan, observation: Observation) -> dict[str, Any]:
     """The plan for JSON."""
+    ready = _done(plan, observation)
     return {
         "title": plan.title,
         "actions": [
@@ -121,14 +127,14 @@ def body(plan: Plan, observation: Observation) -> dict[str, Any]:
                 "id": action.id,
                 "stage": action.stage,
                 "sentence": action.sentence,
-                "done": _state(action, observation) == "done",
+                "done": number < ready,
                 "holdSeconds": action.hold,
                 "changes": [
                     {"verb": str(change.verb), "object": str(change.ref), "diff": diff(change, observation)}
                     for change in _changes(action, observation)
                 ],
             }
-            for action in plan.actions
+            for number, action in enumerate(plan.actions)
         ],
         "notes": list(plan.notes),
         "interruptions": list(plan.interruptions),
@@ -179,6 +185,10 @@ class Lines:
         """Say what was taken back."""
         self._clear()
         print(f"{self.paint('‼', 'yellow')} taken back: {action.sentence}", file=self.stream, flush=True)
+
+    def deferred(self) -> None:
+        """Say why it goes on for a moment."""
+        self._say("interrupted: this part is finished first (a few seconds); once more stops at once")
 
     def _say(self, line: str) -> None:
         self._clear()

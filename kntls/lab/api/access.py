@@ -214,7 +214,7 @@ def denial(user: User, question: Question, resource: Resource | None = None) -> 
     """The 403 as the API server words it."""
     if question.path:
         message = f'forbidden: User "{user.name}" cannot {question.verb} path "{question.path}"'
-        return ApiError(403, "Forbidden", message)
+        return ApiError(403, "Forbidden", message, {})
     where = f'in the namespace "{question.namespace}"' if question.namespace else "at the cluster scope"
     plural = question.resource.partition("/")[0]
     key = f"{plural}.{question.group}" if question.group else plural

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from kntls.lab.answers import ApiError, method_not_allowed, no_such_path
+from kntls.lab.answers import ApiError, method_not_allowed
 from kntls.lab.api import discovery, openapi, pods, reviews
 from kntls.lab.api.access import Gate, User
 from kntls.lab.api.discovery import VERSION
@@ -63,9 +63,7 @@ class Api:
             return Response("ok", content_type="text/plain")
         found = discovery.answer(self.store.registry, request)
         found = found or openapi.answer(self.store.registry, self.store.shapes, request)
-        if found is None:
-            raise no_such_path()
-        return found
+        return found or Response("404 page not found\n", 404, "text/plain; charset=utf-8")
 
     def _resource(self, call: Call) -> Response:
         where = call.target

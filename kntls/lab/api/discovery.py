@@ -49,6 +49,8 @@ def answer(registry: Registry, request: Request) -> Response | None:
     if parts == ["apis"]:
         groups = [_group(name, versions) for name, versions in _groups(registry) if name]
         return Response({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
+    if parts[0] == "apis" and parts[1] not in dict(_groups(registry)):
+        return None
     if parts[0] == "apis" and len(parts) == 2:
         return Response({"apiVersion": "v1", **_one_group(registry, parts[1])})
     return Response(_resources(registry, "/".join(parts[1:])))
@@ -68,10 +70,7 @@ def _group(name: str, versions: list[str]) -> dict[str, Any]:
 
 
 def _one_group(registry: Registry, name: str) -> dict[str, Any]:
-    versions = dict(_groups(registry)).get(name)
-    if not versions:
-        raise no_such_path()
-    return _group(name, versions)
+    return _group(name, dict(_groups(registry))[name])
 
 
 def _resources(registry: Registry, group_version: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from io import BufferedIOBase
 from typing import Any
 
-from kntls.lab.answers import ApiError, bad_request, no_such_path, unsupported_media
+from kntls.lab.answers import ApiError, bad_request, check_name, no_such_path, unsupported_media
 from kntls.lab.api import protobuf
 from kntls.lab.objects import Object
 from kntls.lab.resources import Registry, Resource
@@ -89,7 +89,7 @@ _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete
 
 
 def target(registry: Registry, request: Request) -> Target | None:
-    """What a resource path names; None for other paths. Raises `ApiError` 404 for unknown resources."""
+    """What a resource path names; None for other paths and unknown groups. Raises `ApiError` 404 for unknown types."""
     parts = request.path.strip("/").split("/")
     if parts[0] == "api" and len(parts) > 2:
         group, version, rest = "", parts[1], parts[2:]
@@ -101,6 +101,8 @@ def target(registry: Registry, request: Request) -> Target | None:
     if rest[0] == "namespaces" and len(rest) > 2 and not (len(rest) == 3 and rest[2] in ("status", "finalize")):
         namespace, rest = rest[1], rest[2:]
     resource = registry.by_path(group, version, rest[0])
+    if resource is None and not any(known.group == group for known in registry):
+        return None
     if resource is None or (namespace and not resource.namespaced):
         raise no_such_path()
     name, subresource = (rest[1] if len(rest) > 1 else ""), "/".join(rest[2:])
@@ -157,10 +159,8 @@ def decode_object(request: Request, where: Target) -> Object:
     metadata = obj["metadata"] = dict(obj.get("metadata") or {})
     if where.namespace and metadata.setdefault("namespace", where.namespace) != where.namespace:
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
-    if where.name and where.verb != "create" and metadata.setdefault("name", where.name) != where.name:
-        raise bad_request(
-            f"the name of the object ({metadata['name']}) does not match the name on the URL ({where.name})"
-        )
+    if where.verb == "update" and where.name:
+        check_name(obj, where.name)
     return obj
 
 
@@ -171,9 +171,11 @@ def _check_kind(obj: Object, where: Target) -> None:
         if resource.custom:
             what = f"the API version in the data ({stated[0]}) does not match the expected API version"
             raise bad_request(f"{what} ({resource.api_version})")
+        version = stated[0].rpartition("/")[2]
+        internal = resource.group.partition(".")[0] or "core"
         raise bad_request(
-            f"{resource.kind} in version {quoted(resource.version)} cannot be handled as a {resource.kind}: "
-            f"no kind {quoted(stated[1])} is registered for version {quoted(stated[0])}"
+            f"{stated[1]} in version {quoted(version)} cannot be handled as a {resource.kind}: "
+            f"converting ({version}.{stated[1]}) to ({internal}.{resource.kind}): unknown conversion"
         )
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BufferedIOBase
 from typing import Protocol
 
 from kntls.lab.answers import bad_request
-from kntls.lab.api import websocket
+from kntls.lab.api import spdy, websocket
+from kntls.lab.api.forwarding import Channels, Streams
 from kntls.lab.api.messages import Request, Response
 from kntls.lab.api.verbs import Call
 from kntls.lab.api.websocket import WebSocket
@@ -122,63 +121,19 @@ def _outcome(done: Finished) -> dict[str, object]:
 
 
 def port_forward(call: Call, runtime: Runtime) -> Response:
-    """`portforward` over WebSocket channels, two for each port: data and errors."""
+    """`portforward` to the pod's ports; channels name them in the query, SPDY streams one by one."""
     pod = call.store.get(call.resource, call.target.namespace, call.target.name)
     ports = [int(port) for value in call.request.query.get("ports", ()) for port in value.split(",")]
-    if not ports:
-        raise bad_request('query parameter "ports" is required')
+
+    def dial(port: int) -> tuple[str, int]:
+        return runtime.address(pod, port)
 
     def speak(stream: WebSocket, protocol: str) -> None:
-        _Forwarding(stream, [runtime.address(pod, port) for port in ports], ports).run()
+        if protocol == spdy.PROTOCOL:
+            Streams(stream, dial).run()
+        else:
+            Channels(stream, dial, ports).run()
 
-    return _upgraded(call.request, ("v4.channel.k8s.io",), speak)
-
-
-class _Forwarding:
-    """Bytes between a WebSocket's channels and sockets."""
-
-    def __init__(self, stream: WebSocket, addresses: Sequence[tuple[str, int]], ports: Sequence[int]) -> None:
-        self._stream = stream
-        self._ports = ports
-        self._sockets: dict[int, socket.socket] = {}
-        self._addresses = addresses
-
-    def run(self) -> None:
-        """Until one side closes."""
-        for index, port in enumerate(self._ports):
-            number = port.to_bytes(2, "little")
-            self._stream.send(bytes([2 * index]) + number)
-            self._stream.send(bytes([2 * index + 1]) + number)
-            self._connect(index)
-        try:
-            while (message := self._stream.receive()) is not None:
-                target = self._sockets.get(message[0] // 2) if message else None
-                if target is not None and len(message) > 1:
-                    target.sendall(message[1:])
-        except OSError:
-            self._stream.close()
-        finally:
-            for connection in self._sockets.values():
-                connection.close()
-
-    def _connect(self, index: int) -> None:
-        host, port = self._addresses[index]
-        try:
-            connection = socket.create_connection((host, port), timeout=10)
-        except OSError as error:
-            text = f"failed to connect to {host}:{port} inside the pod: {error.strerror or error}"
-            self._stream.send(bytes([2 * index + 1]) + text.encode())
-            self._stream.close()
-            return
-        connection.settimeout(None)
-        self._sockets[index] = connection
-        threading.Thread(target=self._pump, args=(index, connection), daemon=True).start()
-
-    def _pump(self, index: int, connection: socket.socket) -> None:
-        """What the pod sends, to the client; its end closes the connection."""
-        try:
-            while data := connection.recv(65536):
-                self._stream.send(bytes([2 * index]) + data)
-            self._stream.close()
-        except OSError:
-            return
+    if not ports and spdy.PROTOCOL not in websocket.wanted(call.request):
+        raise bad_request('query parameter "ports" is required')
+    return _upgraded(call.request, (spdy.PROTOCOL, "v4.channel.k8s.io"), speak)

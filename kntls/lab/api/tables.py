@@ -222,8 +222,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "deployments.apps": (
         NAME,
         Column("Ready", _ready),
-        _count("Up-to-date", "status", "updatedReplicas"),
-        _count("Available", "status", "availableReplicas"),
+        Column("Up-to-date", _field("status", "updatedReplicas", default=0)),
+        Column("Available", _field("status", "availableReplicas", default=0)),
         AGE,
         *_TEMPLATE,
     ),

@@ -26,7 +26,15 @@ from kntls.lab.objects import Object, meta, name_of, namespace_of
 from kntls.lab.resources import NAMESPACES, SERVICE_ACCOUNTS, Resource
 from kntls.lab.store import Removal, Store, Writer
 
-RETURNED = ("pods", "namespaces", "serviceaccounts", "services", "resourcequotas", "persistentvolumeclaims")
+RETURNED = (
+    "pods",
+    "namespaces",
+    "serviceaccounts",
+    "services",
+    "resourcequotas",
+    "persistentvolumeclaims",
+    "customresourcedefinitions.apiextensions.k8s.io",
+)
 """Types whose delete answers with the object where others answer with a Status."""
 
 
@@ -93,6 +101,8 @@ def list_all(call: Call, *, gone: bool = False) -> Response:
         kind = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1"}
         return Response({**kind, "metadata": head, "items": metadata_only})
     kind = {"kind": f"{call.resource.kind}List", "apiVersion": call.resource.api_version}
+    if call.resource.custom:
+        head.setdefault("continue", "")
     if not call.resource.custom:
         items = [{key: value for key, value in obj.items() if key not in ("kind", "apiVersion")} for obj in items]
     return Response({**kind, "metadata": head, "items": items})
@@ -197,7 +207,7 @@ def _apply(call: Call, body: Any) -> Response:
     obj = decode_object(Request("PATCH", call.request.path, headers={}, body=json.dumps(body).encode()), where)
     if not body.get("apiVersion") or not body.get("kind"):
         raise bad_request("invalid object type: /, Kind=")
-    headers = _screened(call, obj)
+    headers = _screened(call, obj) if call.resource.custom else _declared(call, obj)
     stored, created = call.store.apply(
         call.resource,
         where.namespace,
@@ -208,6 +218,16 @@ def _apply(call: Call, body: Any) -> Response:
         subresource=where.subresource,
     )
     return Response(present(call, stored), 201 if created else 200, headers=headers)
+
+
+def _declared(call: Call, obj: Object) -> dict[str, str]:
+    """An apply of a built-in type may state only what its schema declares; raises `ApiError` 500 otherwise."""
+    unknown = schemata.prune(obj, call.store.shape(call.resource))
+    if unknown:
+        what = f"{call.target.namespace}/{name_of(obj)}; {call.resource.api_version}, Kind={call.resource.kind}"
+        why = f"failed to create typed patch object ({what}): .{unknown[0]}: field not declared in schema"
+        raise ApiError(500, "", why)
+    return {}
 
 
 def _removal(options: Mapping[str, Any], request: Request) -> Removal:
@@ -260,7 +280,7 @@ def _scale_of(obj: Object) -> Object:
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {key: meta(obj)[key] for key in keys},
-        "spec": {"replicas": spec.get("replicas", 0)},
+        "spec": {"replicas": spec["replicas"]} if spec.get("replicas") else {},
         "status": {
             "replicas": status.get("replicas", 0),
             "selector": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
@@ -310,6 +330,15 @@ VERBS = {
 """Verb → what answers it for an object or a collection."""
 
 
+def _known(where: Target) -> bool:
+    """Whether an object, a collection or a status takes the verb."""
+    if where.subresource:
+        return where.verb in ("get", "update", "patch")
+    if bool(where.name) != (where.verb in ("get", "update", "patch", "delete")):
+        return False
+    return where.verb in where.resource.verbs and where.verb in VERBS
+
+
 def perform(call: Call) -> Response:
     """Answer a request for an object, a collection, `status` or a subresource that is an object of its own.
 
@@ -319,10 +348,7 @@ def perform(call: Call) -> Response:
     if where.subresource and where.subresource not in where.resource.subresources:
         raise no_such_path()
     if where.subresource in ("", "status"):
-        known = (
-            where.verb in where.resource.verbs if not where.subresource else where.verb in ("get", "update", "patch")
-        )
-        if not known or where.verb not in VERBS:
+        if not _known(where):
             raise method_not_allowed()
         return VERBS[where.verb](call)
     special = {"scale": scale, "finalize": finalize, "eviction": evict}

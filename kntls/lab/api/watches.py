@@ -35,9 +35,10 @@ class Options:
     def of(cls, request: Request) -> Options:
         """From the query; raises `ApiError` 400 for numbers that are none."""
         since, seconds = request.param("resourceVersion"), request.param("timeoutSeconds")
-        for value in (since, seconds):
-            if value and not value.isdigit():
-                raise bad_request(f"invalid resource version or timeout: {value}")
+        if since and not since.isdigit():
+            raise ApiError(500, "", f'strconv.ParseUint: parsing "{since}": invalid syntax')
+        if seconds and not seconds.isdigit():
+            raise bad_request(f'strconv.ParseInt: parsing "{seconds}": invalid syntax')
         wait = float(seconds) if seconds and seconds != "0" else DEFAULT_SECONDS
         return cls(since, wait, request.flag("allowWatchBookmarks"), request.flag("sendInitialEvents"))
 
@@ -104,16 +105,22 @@ class Watch:
         before = event.before is not None and self._selected(event.before)
         if now:
             return _line("MODIFIED" if before else "ADDED", self.present(event.obj))
-        return _line("DELETED", self.present(event.obj)) if before else b""
+        return _line("DELETED", self.present(_last_seen(event))) if before else b""
 
     def _selected(self, obj: Object) -> bool:
         return self.selector is None or self.selector(obj)
 
     def _bookmark(self, version: str, annotations: dict[str, str] | None = None) -> bytes:
         resource = self.target.resource
-        metadata: dict[str, Any] = {"resourceVersion": version, "creationTimestamp": None}
+        metadata: dict[str, Any] = {"resourceVersion": version}
         metadata |= {"annotations": annotations} if annotations else {}
         return _line("BOOKMARK", {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata})
+
+
+def _last_seen(event: Event) -> Object:
+    """The object as a watch saw it last, under the version of the change that took it away."""
+    last = event.before if event.type != "DELETED" and event.before is not None else event.obj
+    return {**last, "metadata": {**last["metadata"], "resourceVersion": str(event.version)}}
 
 
 def _line(kind: str, obj: Object) -> bytes:

@@ -173,7 +173,7 @@ class CertManager:
         resource = CLUSTER_ISSUERS if kind == "ClusterIssuer" else ISSUERS
         issuer = self.client.get(resource, "" if kind == "ClusterIssuer" else namespace, ref)
         try:
-            chain, authority = self._signed(request, issuer, f'{kind}.{group} "{ref}"')
+            chain, authority = self._signed(request, issuer)
         except issuers.NotYet as error:
             self._pend(request, str(error))
             return
@@ -190,13 +190,11 @@ class CertManager:
         self._request_condition(request, self._signer(issuer), fresh, found)
         self.client.record(request, "CertificateIssued", fresh["message"])
 
-    def _signed(self, request: Object, issuer: Object | None, text: str) -> tuple[bytes, bytes]:
+    def _signed(self, request: Object, issuer: Object | None) -> tuple[bytes, bytes]:
         if issuer is None:
-            kind = text.split(".")[0].lower()
-            raise issuers.NotYet(
-                "IssuerNotFound",
-                f"Referenced {text.split('.')[0]!r} not found: {kind}.{text.split('.', 1)[1]} not found",
-            )
+            name, kind, group = specs.issuer_ref(request["spec"])
+            what = f'{kind.lower()}.{group} "{name}" not found'
+            raise issuers.NotYet("IssuerNotFound", f'Referenced "{kind}" not found: {what}')
         if not is_true(issuer, "Ready"):
             raise issuers.NotYet("IssuerNotReady", "Referenced issuer does not have a Ready status condition")
         if self.faults.active("cert-manager", "failing"):
@@ -241,9 +239,9 @@ class CertManager:
         for step in (
             self._issue,
             self._trigger,
+            self._readiness,
             self._next_key,
             self._ask,
-            self._readiness,
             self._prune,
             self._template,
         ):

@@ -70,7 +70,7 @@ def _issuer_ref(ref: Mapping[str, str]) -> Iterator[str]:
     kind = ref.get("kind") or "Issuer"
     if ref.get("group") in (None, "", "cert-manager.io") and kind not in KINDS:
         hint = "must be one of Issuer or ClusterIssuer"
-        more = "" if ref.get("group") else " (did you forget to set spec.issuerRef.group?)"
+        more = "" if ref.get("group") else " (did you forget to set spec.issuerRef.kind.group?)"
         yield f'spec.issuerRef.kind: Invalid value: "{kind}": {hint}{more}'
 
 
@@ -79,7 +79,7 @@ def _names(spec: Mapping[str, Any]) -> Iterator[str]:
     if not any(spec.get(field) for field in fields):
         yield (
             'spec: Invalid value: "": at least one of commonName (from the commonName field or from a literalSubject), '
-            "dnsNames, uriSANs, ipAddresses, emailSANs or otherNames must be set"
+            "dnsNames, emailSANs, ipAddresses, otherNames, or uriSANs must be set"
         )
     if len(spec.get("commonName", "")) > 64:
         yield "spec.commonName: Too long: may not be more than 64 bytes"
@@ -100,15 +100,15 @@ def _times(spec: Mapping[str, Any]) -> Iterator[str]:
         yield f"spec.duration: Invalid value: {error}"
         return
     if lifetime < SHORTEST:
-        yield f'spec.duration: Invalid value: "{_go(lifetime)}": certificate duration must be greater than 1h0m0s'
+        yield f"spec.duration: Invalid value: {_count(lifetime)}: certificate duration must be greater than 1h0m0s"
     if before is not None and spec.get("renewBeforePercentage"):
         yield "spec.renewBefore: Invalid value: renewBefore and renewBeforePercentage are mutually exclusive"
     if before is not None and before < EARLIEST:
-        yield f'spec.renewBefore: Invalid value: "{_go(before)}": certificate renewBefore must be greater than 5m0s'
+        yield f"spec.renewBefore: Invalid value: {_count(before)}: certificate renewBefore must be greater than 5m0s"
     if before is not None and before >= lifetime:
         yield (
-            f'spec.renewBefore: Invalid value: "{_go(before)}": certificate duration {_go(lifetime)} must be greater '
-            f"than renewBefore {_go(before)}"
+            f"spec.renewBefore: Invalid value: {_count(before)}: certificate duration {_go(lifetime)} must be "
+            f"greater than renewBefore {_go(before)}"
         )
     policy = (spec.get("renewal") or {}).get("policy")
     if policy not in (None, "RenewBefore", "Disabled"):
@@ -131,6 +131,11 @@ def _issuer(spec: Mapping[str, Any]) -> Iterator[str]:
         yield f"spec.{name}: Forbidden: may not specify more than one issuer type"
     if "ca" in spec and not (spec["ca"] or {}).get("secretName"):
         yield "spec.ca.secretName: Required value"
+
+
+def _count(span: timedelta) -> int:
+    """Nanoseconds, as Go prints a duration that is only a number to it."""
+    return int(span.total_seconds()) * 1_000_000_000
 
 
 def _go(span: timedelta) -> str:

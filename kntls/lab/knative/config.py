@@ -103,23 +103,30 @@ def network(config_map: Object | None) -> Network:
 def _selector(text: str) -> Mapping[str, Any] | None:
     if not text:
         return None
-    found = _parsed(text, "namespace-wildcard-cert-selector")
+    found = _parsed(text)
     if not isinstance(found, dict):
         raise BadConfig("failed to parse namespace-wildcard-cert-selector: not a label selector")
     return found
 
 
-def _parsed(text: str, key: str) -> Any:
+def _parsed(text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        reason = str(error).splitlines()[0]
-        raise BadConfig(f'error converting YAML to JSON for key "{key}": yaml: {reason}') from error
+        raise BadConfig(f"error converting YAML to JSON: yaml: {_as_go(error)}") from error
+
+
+def _as_go(error: yaml.YAMLError) -> str:
+    """A YAML error in the words of Go's parser."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
+    where = f"line {mark.line + 1}: " if mark else ""
+    expected = problem.split(", but")[0]
+    return where + ("did not find " + expected if expected.startswith("expected") else expected)
 
 
 def _reference(data: Mapping[str, str], key: str) -> Mapping[str, str]:
     """A reference laid over the default one: what it leaves out stays the default's."""
-    found = _parsed(data[key], key) if data.get(key) else {}
+    found = _parsed(data[key]) if data.get(key) else {}
     if not isinstance(found, dict):
         raise BadConfig(
             f"error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {type(found).__name__} into Go value"

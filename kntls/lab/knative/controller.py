@@ -342,8 +342,7 @@ class KnativeController:
             return
         rules, secured, provisioned, urls = self._rules(route, targets)
         ingress = self._ingress(route, rules, secured)
-        https = bool(secured)
-        self._ensure("services", serving.placeholder(route, self.gateway, tls=https and bool(provisioned.get("local"))))
+        self._ensure("services", serving.placeholder(route, self.gateway))
         self._report_route(route, targets, ingress, provisioned, urls)
 
     def _targets(self, route: Object) -> list[Object] | None:
@@ -423,7 +422,7 @@ class KnativeController:
         return False, {
             "status": "Unknown",
             "reason": "CertificateNotReady",
-            "message": f"Certificate {name} is not ready.",
+            "message": f"Certificate {name} is not ready: ",
         }
 
     def _ingress(self, route: Object, rules: list[Object], secured: list[Object]) -> Object:
@@ -457,7 +456,7 @@ class KnativeController:
         self._report(
             ROUTES,
             route,
-            [assigned, certificate, ready, _summary([assigned, certificate, ready])],
+            [assigned, certificate, ready, _summary([assigned, ready, certificate])],
             address={"url": urls["address"]},
             url=urls["url"],
             traffic=traffic,

@@ -256,7 +256,7 @@ def split(namespace: str, revision_name: str, percent: int, *, tls: bool) -> Obj
     }
 
 
-def placeholder(found: Object, gateway: str, *, tls: bool) -> Object:
+def placeholder(found: Object, gateway: str) -> Object:
     """The ExternalName Service by which a route is reached inside the cluster."""
     port: Object = {
         "name": "http2",
@@ -265,8 +265,6 @@ def placeholder(found: Object, gateway: str, *, tls: bool) -> Object:
         "targetPort": 80,
         "appProtocol": "kubernetes.io/h2c",
     }
-    if tls:
-        port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": 443}
     labels = {"serving.knative.dev/route": name_of(found), **labels_of(found)}
     return {
         "metadata": _own(found, name_of(found), labels, _kept(found)),

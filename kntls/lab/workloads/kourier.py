@@ -229,7 +229,7 @@ class NetKourier(Program):
         """
         secret = self.client.get("secrets", self.home, SECRET)
         if secret is None:
-            raise Untranslatable(f'failed to get activator Secret: secrets "{SECRET}" not found')
+            raise Untranslatable(f'failed to fetch Secret {self.home}/{SECRET}: secret "{SECRET}" not found')
         found = list(tls.strict_roots(data_of(secret).get("ca.crt", b"")) or [])
         for bundle in self.client.list("configmaps", self.home):
             if BUNDLE_LABEL in labels_of(bundle):
@@ -262,17 +262,10 @@ class NetKourier(Program):
             self._report(ingress, "", ready=True)
 
     def _report(self, ingress: Object, problem: str, *, ready: bool = False) -> None:
-        stamp = self.plane.clock.stamp()
-        if problem:
-            fresh = {"status": "False", "reason": "ReconcileIngressFailed", "message": problem}
-        elif ready:
-            fresh = {"status": "True"}
-        else:
-            fresh = {"status": "Unknown", "reason": "Uninitialized", "message": "Waiting for load balancer to be ready"}
         before = ingress.get("status") or {}
-        conditions = with_condition(before.get("conditions") or [], {"type": "LoadBalancerReady", **fresh}, stamp)
-        conditions = with_condition(conditions, {"type": "NetworkConfigured", "status": "True"}, stamp)
-        conditions = with_condition(conditions, {"type": "Ready", **fresh}, stamp)
+        conditions = before.get("conditions") or []
+        for fresh in _conditions(problem, ready):
+            conditions = with_condition(conditions, fresh, self.plane.clock.stamp())
         inside = f"{self.gateway_namespace}.svc.cluster.local"
         status = {
             **before,
@@ -282,6 +275,17 @@ class NetKourier(Program):
             "publicLoadBalancer": {"ingress": [{"domainInternal": f"kourier.{inside}"}]},
         }
         self.client.update_status(INGRESSES, ingress, status)
+
+
+def _conditions(problem: str, ready: bool) -> list[Object]:
+    """A KIngress's conditions: a failed translation shows in Ready only."""
+    if problem:
+        message = f"failed to translate ingress: {problem}"
+        return [{"type": "Ready", "status": "Unknown", "reason": "ReconcileIngressFailed", "message": message}]
+    waiting = {"status": "Unknown", "reason": "Uninitialized", "message": "Waiting for load balancer to be ready"}
+    state = {"status": "True"} if ready else waiting
+    network = {"type": "NetworkConfigured", "status": "True"}
+    return [{"type": "LoadBalancerReady", **state}, network, {"type": "Ready", **state}]
 
 
 def _key(obj: Object) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\r?\n.*?-----END \1-----[ \t]*(?:\r?\n|$)", re.S)
+BLOCK = re.compile(rb"^-----BEGIN ([A-Z0-9 ]+)-----\r?\n(?:(?!-----).)*-----END \1-----[ \t]*(?:\r?\n|\Z)", re.S | re.M)
 CERTIFICATE = b"CERTIFICATE"
 
 

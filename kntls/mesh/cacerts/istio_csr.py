@@ -117,7 +117,8 @@ def _control_plane(wanted: IstioCsr, target: Target) -> tuple[list[Manifest], di
         name, namespace = target.control_plane_name, target.root_namespace
         return [target.manifest(SMCP, name, namespace, spec={"security": security})], {}
     if target.flavour is Flavour.OSSM3:
-        spec = {"namespace": target.root_namespace, "values": istiod}
+        version = {"version": wanted.mesh_version} if wanted.mesh_version else {}
+        spec = {"namespace": target.root_namespace, **version, "values": istiod}
         return [target.manifest(ISTIO, target.control_plane_name, spec=spec)], {}
     return [], {"istiod-values.yaml": istiod}
 

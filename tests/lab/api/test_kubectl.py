@@ -1,6 +1,7 @@
 """Real kubectl against the lab."""
 
 import json
+import socket
 import subprocess
 import threading
 
@@ -145,6 +146,30 @@ def test_explain_and_api_resources_know_the_custom_types(kubectl):
     assert "kcert" in kubectl("api-resources", "--api-group=networking.internal.knative.dev")
 
 
+def test_a_new_definition_is_served_explained_and_printed(kubectl):
+    column = {"name": "Size", "type": "integer", "jsonPath": ".spec.size"}
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "widgets", "kind": "Widget"},
+            "versions": [{**version, "additionalPrinterColumns": [column]}],
+        },
+    }
+    kubectl("apply", "-f", "-", text=json.dumps(definition))
+    kubectl("wait", "--for=condition=Established", "crd/widgets.example.com", "--timeout=10s")
+    widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"size": 3}}
+    kubectl("apply", "--server-side", "-f", "-", text=json.dumps(widget))
+    assert kubectl("get", "widgets").split() == ["NAME", "SIZE", "w", "3"]
+    assert "size" in kubectl("explain", "widget.spec")
+    kubectl("delete", "crd", "widgets.example.com")
+
+
 def test_impersonation_meets_rbac(kubectl, namespace):
     refused = kubectl.run("get", "secrets", "--as=stranger")
     assert 'User "stranger" cannot list resource "secrets" in API group "" in the namespace' in refused.stderr
@@ -206,3 +231,44 @@ def test_deleting_a_namespace_takes_all_with_it(kubectl, namespace, lab):
     kubectl("create", "configmap", "c", "--from-literal=a=b")
     kubectl("delete", "ns", namespace, "--timeout=20s")
     assert lab.store.list(CONFIG_MAPS, namespace)[0] == []
+
+
+def test_port_forward_carries_many_connections_and_names_a_closed_port(kubectl, lab, namespace):
+    pod = {"metadata": {"name": "p", "namespace": namespace}, "spec": {"containers": [{"name": "a", "image": "x"}]}}
+    lab.store.create(PODS, pod)
+    running = {"phase": "Running", "podIP": "127.0.0.1"}
+    lab.store.modify(PODS, namespace, "p", lambda obj: {**obj, "status": running}, "status")
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as closed:
+        port, nothing = server.getsockname()[1], closed.getsockname()[1]
+        closed.close()
+        threading.Thread(target=echo, args=(server,), daemon=True).start()
+        environment = {"KUBECONFIG": str(kubectl.kubeconfig), "KUBECACHEDIR": str(kubectl.cache)}
+        command = [KUBECTL, "-n", namespace, "port-forward", "p", f":{port}", f":{nothing}"]
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen(command, env=environment, **options) as forwarding:
+            local = {}
+            while len(local) < 2:
+                words = forwarding.stdout.readline().split()
+                if words[2].startswith("127.0.0.1:"):
+                    local[int(words[4])] = int(words[2].rpartition(":")[2])
+            for number in range(3):
+                with socket.create_connection(("127.0.0.1", local[port])) as connection:
+                    text = str(number).encode() * 50_000
+                    connection.sendall(text)
+                    connection.shutdown(socket.SHUT_WR)
+                    assert b"".join(iter(lambda: connection.recv(65536), b"")) == text
+            with socket.create_connection(("127.0.0.1", local[nothing])) as connection:
+                assert connection.recv(1) == b""
+            assert "Connection refused" in forwarding.stderr.readline()
+            forwarding.kill()
+
+
+def echo(server):
+    """Send everything back once the other side has finished."""
+    while True:
+        try:
+            connection = server.accept()[0]
+        except OSError:
+            return
+        with connection:
+            connection.sendall(b"".join(iter(lambda: connection.recv(65536), b"")))  # noqa: B023 - read at once

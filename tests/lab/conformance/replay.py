@@ -91,7 +91,8 @@ def normalise(value: Any, names: Names, path: tuple[str, ...] = ()) -> Any:
     """The value in comparable form."""
     key = path[-1] if path else ""
     if isinstance(value, dict):
-        return {key: normalise(child, names, (*path, key)) for key, child in sorted(value.items())}
+        pairs = ((names.text(key), normalise(child, names, (*path, key))) for key, child in sorted(value.items()))
+        return dict(pairs)
     if isinstance(value, list):
         if key == "managedFields":
             value = [entry for entry in value if entry.get("manager") not in UNCOMPARED]
@@ -128,6 +129,8 @@ def dig(value: Any, path: str) -> Any:
 
 def drop(value: Any, path: str) -> None:
     """Remove what lies at a dotted path; `*` stands for every entry of a list or map."""
+    if isinstance(value, dict) and path in value:
+        value.pop(path)
     head, _, rest = path.partition(".")
     targets = list(value) if head == "*" and isinstance(value, dict) else [head]
     if isinstance(value, list):

@@ -1,0 +1,1 @@
+"""Tests of `kntls.lab.workloads`."""
