@@ -7,9 +7,9 @@ from datetime import timedelta
 
 from kntls.certmanager.leaves import owner_kind
 from kntls.checks.check import ERROR, MANAGED, WARNING, Phase, Problem, check
-from kntls.checks.facts import Facts, parse_time
+from kntls.checks.facts import Facts, available, parse_time
 from kntls.model.kinds import CERTIFICATE_REQUEST, CRD, DEPLOYMENT, NAMESPACE
-from kntls.model.objects import Object, ObjectRef, condition, dig, is_true, labels_of, name_of, namespace_of
+from kntls.model.objects import Object, ObjectRef, condition, dig, labels_of, name_of, namespace_of
 
 REQUIRED_CRDS = tuple(
     f"{plural}.{group}"
@@ -80,7 +80,7 @@ def installed(facts: Facts) -> Iterator[Problem]:
 def controller_up(facts: Facts) -> Iterator[Problem]:
     """The controller's Available condition."""
     manager = facts.manager
-    if manager and not is_true(facts.observation.find(manager.deployment) or {}, "Available"):
+    if manager and not available(facts.observation.find(manager.deployment) or {}):
         yield Problem(manager.deployment, "no replica is available", logs_of(manager.deployment))
 
 
@@ -102,7 +102,7 @@ def webhook_up(facts: Facts) -> Iterator[Problem]:
     if found is None:
         ref = ObjectRef(DEPLOYMENT, "cert-manager-webhook", space)
         yield Problem(ref, "there is no such Deployment", "install cert-manager's webhook")
-    elif not is_true(found, "Available"):
+    elif not available(found):
         ref = ObjectRef(DEPLOYMENT, name_of(found), space)
         yield Problem(ref, "no replica is available", logs_of(ref))
 

@@ -19,7 +19,7 @@ from kntls.knative.installation import Flavour, Installation
 from kntls.knative.installation import detect as detect_knative
 from kntls.knative.names import CERTIFICATE_TYPE_LABEL, CONFIG_NETWORK, Surface
 from kntls.model.kinds import CERTIFICATE, CLUSTER_ISSUER, CONFIG_MAP, KCERT, REVISION
-from kntls.model.objects import Object, ObjectRef, dig, labels_of, name_of, namespace_of
+from kntls.model.objects import Object, ObjectRef, dig, is_true, labels_of, name_of, namespace_of
 from kntls.model.observation import Observation
 from kntls.trust.consumers import EffectiveTrust, consumers, effective_trust
 
@@ -169,6 +169,12 @@ class Facts:
     def tenants(self) -> tuple[str, ...]:
         """Namespaces with Revisions."""
         return tuple(sorted({namespace_of(obj) for obj in self.observation.all(REVISION)}))
+
+
+def available(deployment: Object) -> bool:
+    """Whether somebody is there to do the work; a Deployment scaled to none counts as Available for Kubernetes."""
+    wanted = dig(deployment, "spec", "replicas", default=1)
+    return bool(wanted) and is_true(deployment, "Available")
 
 
 def surface_of(kcert: Object) -> Surface:

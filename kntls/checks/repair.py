@@ -120,7 +120,7 @@ def _restart(name: str) -> Callable[[Facts, Problem], tuple[Change, ...]]:
         obj = facts.observation.find(ref) or {}
         marks = dig(obj, "spec", "template", "metadata", "annotations", default={})
         rolling = dig(obj, "status", "updatedReplicas", default=0) < dig(obj, "spec", "replicas", default=1)
-        if rolling or RESTARTED in marks and marks[RESTARTED] >= facts.at.strftime("%Y-%m-%dT%H:%M"):
+        if rolling or (RESTARTED in marks and marks[RESTARTED] >= facts.at.strftime("%Y-%m-%dT%H:%M")):
             return ()
         stamp = facts.at.strftime("%Y-%m-%dT%H:%M:%SZ")
         body = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: stamp}}}}}

@@ -19,6 +19,7 @@ from kntls.checks.check import (
     check,
 )
 from kntls.checks.facts import Facts
+from kntls.checks.facts import available as is_ready
 from kntls.knative.names import (
     ACTIVATOR,
     CONTROLLER,
@@ -42,7 +43,7 @@ from kntls.model.kinds import (
     ROUTE,
     SECRET,
 )
-from kntls.model.objects import Object, ObjectRef, condition, dig, is_true, labels_of, name_of, namespace_of
+from kntls.model.objects import Object, ObjectRef, condition, dig, labels_of, name_of, namespace_of
 from kntls.model.observation import Presented
 from kntls.pki.certificate import Certificate
 from kntls.pki.chain import verify
@@ -291,7 +292,7 @@ def available(facts: Facts) -> Iterator[Problem]:
         obj = facts.observation.find(ref)
         if obj is None:
             yield Problem(ref, "there is no such Deployment", "apply the release's manifests again")
-        elif not is_true(obj, "Available"):
+        elif not is_ready(obj):
             yield Problem(ref, "no replica is available", f"kubectl logs deployment/{ref.name} -n {ref.namespace}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,7 +59,7 @@ def _session(common: Common) -> Live:
     def silent(observation: Observation) -> list[ObjectRef]:
         return [shown.server for shown in observation.presented if shown.role == "queue-proxy" and shown.error]
 
-    session = live(common)
+    session = live(common, partial=True)
     session.observer.senses = {
         **session.observer.senses,
         CRD: definitions(REQUIRED_CRDS),
@@ -103,14 +104,14 @@ def _until_right(session: Live, checks: tuple[Check, ...], namespace: str | None
 
 
 def _show(report: Report, output: str, common: Common, *, strict: bool) -> None:
-    from kntls.report import checks, junit, sarif
+    from kntls.report import check_junit, checks, sarif
     from kntls.report.document import emit
     from kntls.report.text import Paint, colourful, width
 
     if output in ("json", "yaml"):
         emit("CheckReport", checks.body(report), output)
     elif output == "junit":
-        sys.stdout.write(junit.render(report, strict=strict))
+        sys.stdout.write(check_junit.render(report, strict=strict))
     elif output == "sarif":
         sys.stdout.write(sarif.render(report))
     else:
@@ -129,7 +130,8 @@ def _mend(session: Live, report: Report, common: Common) -> bool:
     if not mending.actions:
         sys.stderr.write("Nothing here can be mended without a decision of yours.\n")
         return not common.dry_run
-    return carry_out(mending, session, common, namespace=Facts(session.observation).serving) is not None
+    plain = common if common.output in ("json", "yaml") else replace(common, output="table")
+    return carry_out(mending, session, plain, namespace=Facts(session.observation).serving) is not None
 
 
 def _smoke(session: Live, common: Common, image: str, output: str) -> int:
@@ -196,7 +198,9 @@ def check(
         report = _until_right(session, chosen, common.namespace, limit)
         if fix and not _mend(session, report, common):
             return int(ExitCode.OK)
-        report = _judge(_again(session), chosen, common.namespace) if fix else report
+        if fix:
+            _again(session)
+            report = _until_right(session, chosen, common.namespace, limit)
     _show(report, output, common, strict=fail_on == "warning")
     bad = report.errors or (fail_on == "warning" and report.warnings)
     return int(ExitCode.FINDINGS if bad else ExitCode.OK)

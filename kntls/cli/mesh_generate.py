@@ -288,6 +288,7 @@ def _control_plane(
     curves: Annotated[Many, _flag("--curve", help="CurveP256, X25519, …", metavar="CURVE")] = None,
     jwks_ca: Annotated[str | None, _flag("--jwks-ca", help="CA of the servers that hold JWKS", metavar="FILE")] = None,
     knative: Annotated[bool, typer.Option("--knative", help="add what Knative Serving needs")] = False,
+    mesh_version: Annotated[str | None, _flag("--mesh-version", help="spec.version", metavar="VERSION")] = None,
 ) -> Generated:
     """The control plane's TLS: an SMCP (OSSM 2), an Istio CR (OSSM 3) or Helm values (Istio)."""
     from dataclasses import replace
@@ -303,6 +304,7 @@ def _control_plane(
         tuple(curves or ()),
         _text(jwks_ca),
         knative,
+        mesh_version or "",
     )
     return control_plane(wanted, replace(target, control_plane=name or ""))
 

@@ -24,3 +24,8 @@ def load(common: Common) -> tuple[Resources, tuple[Unread, ...]]:
     from kntls.mesh.live import read_cluster
 
     return read_cluster(connect(common))
+
+
+def input_of(common: Common) -> Resources:
+    """The resources alone."""
+    return load(common)[0]

@@ -964,6 +964,11 @@ def _(world: World) -> None:
     _down(world, "webhook")
 
 
+@breaks("KN-SERVE-009")
+def _(world: World) -> None:
+    _deployment(world, "net-kourier-controller")["spec"]["replicas"] = 0
+
+
 @breaks("KN-SERVE-010")
 def _(world: World) -> None:
     entry = world.get(k.POD, "activator-0", world.serving)["status"]["containerStatuses"][0]
