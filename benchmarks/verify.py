@@ -58,11 +58,11 @@ def leaves(authority: KeyPair, count: int) -> list[bytes]:
 def by_kntls(ders: list[bytes], between: Pool, roots: Pool, *, remembering: bool) -> list[bool]:
     """Every verdict, from bytes; nothing is remembered from the round before."""
     certificate._parse.cache_clear()
-    chain._made_by.cache_clear()
+    chain._remembered.cache_clear()
     verdicts = []
     for number, der in enumerate(ders):
         if not remembering:
-            chain._made_by.cache_clear()
+            chain._remembered.cache_clear()
         leaf = Certificate.from_der(der)
         verdicts.append(verify(leaf, intermediates=between, roots=roots, at=AT, name=host(number)).ok)
     return verdicts

@@ -17,6 +17,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from kntls.checks.facts import Facts
+from kntls.checks.permissions import everything
 from kntls.knative.installation import detect
 from kntls.knative.sans import cluster_local_hosts
 from kntls.knative.servers import servers
@@ -52,6 +54,11 @@ def stamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def ca(common_name: str = CA, begin: datetime = ENABLED, days: int = 3650, parent: KeyPair | None = None) -> KeyPair:
+    """A CA of that name: a root, or an intermediate below `parent`. The same arguments give the same key."""
+    return _ca(common_name, begin, days, parent)
+
+
 @lru_cache(maxsize=64)
 def _ca(common_name: str, begin: datetime, days: int, parent: KeyPair | None) -> KeyPair:
     lifetime = timedelta(days=days)
@@ -60,14 +67,13 @@ def _ca(common_name: str, begin: datetime, days: int, parent: KeyPair | None) ->
     return create.new_ca(common_name, lifetime=lifetime, at=begin)
 
 
-def ca(common_name: str = CA, begin: datetime = ENABLED, days: int = 3650, parent: KeyPair | None = None) -> KeyPair:
-    """A CA of that name: a root, or an intermediate below `parent`. The same arguments give the same key."""
-    return _ca(common_name, begin, days, parent)
+def leaf(names: tuple[str, ...], signer: KeyPair, begin: datetime = ENABLED, days: int = 90) -> KeyPair:
+    """A leaf as cert-manager issues it for Knative: the first name as common name too, no extended key usage."""
+    return _leaf(names, signer, begin, days)
 
 
 @lru_cache(maxsize=512)
-def leaf(names: tuple[str, ...], signer: KeyPair, begin: datetime = ENABLED, days: int = 90) -> KeyPair:
-    """A leaf as cert-manager issues it for Knative: the first name as common name too, no extended key usage."""
+def _leaf(names: tuple[str, ...], signer: KeyPair, begin: datetime, days: int) -> KeyPair:
     lifetime = timedelta(days=days)
     return create.issue(
         signer,
@@ -383,6 +389,9 @@ def _issued(pair: KeyPair) -> dict[str, Any]:
 
 def _cert_manager(world: World) -> None:
     world.put(k.NAMESPACE, RESOURCES)
+    for name in ("certificates", "certificaterequests", "issuers", "clusterissuers"):
+        world.put(k.CRD, f"{name}.cert-manager.io")
+    world.put(k.CRD, "challenges.acme.cert-manager.io")
     for name, part in (("cert-manager", "cert-manager-controller"), ("cert-manager-webhook", "cert-manager-webhook")):
         component = "controller" if name == "cert-manager" else "webhook"
         labels = {
@@ -468,4 +477,6 @@ def healthy(
         world.bundle(ca(), namespace=space)
     for tenant in tenants:
         world.tenant(tenant)
+    for access in everything(Facts(world.observation())):
+        world.put(k.SELF_SUBJECT_ACCESS_REVIEW, str(access), status={"allowed": True})
     return world

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,7 @@ def carry_out(
         raise UsageError("files cannot be changed, only planned against", where="-f", fix="add --dry-run")
     ask(common)
     paint = Paint(colourful(sys.stderr, common.no_color))
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     with Lease(session.cluster, namespace) as lease:
         engine = Engine(
             session.cluster,

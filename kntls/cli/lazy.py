@@ -32,6 +32,14 @@ class LazyGroup(TyperGroup):
         command.name = cmd_name
         return command
 
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Commands and flags that begin so, from the table: completing must not import every command."""
+        from typer._click.shell_completion import CompletionItem
+
+        flags = super().shell_complete(ctx, incomplete) if incomplete.startswith("-") else []
+        names = (name for name in self.table if name.startswith(incomplete))
+        return [*(CompletionItem(name, help=self.table[name][1]) for name in names), *flags]
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Suggest the nearest command for one that does not exist."""
         self.commands = cast(Any, dict.fromkeys(self.table))

@@ -30,6 +30,8 @@ COMMANDS: Table = {
 }
 """Command → (module under `kntls.cli`, one-line help). Each module has an `app`."""
 
+COMPLETE = "_KNTLS_COMPLETE"
+"""Set by a shell's completion script."""
 ISSUES = "https://github.com/kntls/kntls/issues"
 
 
@@ -57,6 +59,10 @@ def _report(error: KntlsError) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    if COMPLETE in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()
     command = typer.main.get_command(app)
     result = command.main(args=arguments, prog_name="kntls", standalone_mode=False)
     return int(result) if isinstance(result, int) else 0

@@ -8,6 +8,9 @@ from kntls.cli.options import Common, with_common
 COMMANDS: Table = {
     "generate": ("mesh_generate", "policies, mTLS, integration and control plane as manifests"),
     "lint": ("mesh_lint", "rules for policies, mTLS, gateways, control planes, members and keys"),
+    "verify": ("mesh_verify", "isolation measured, live or on real Envoys, against the verdicts"),
+    "status": ("mesh_status", "what every port accepts, what Kiali shows, what Knative still misses"),
+    "cacerts": ("mesh_cacerts", "Istio's plug-in CA: create, validate, diff, install, rotate, check"),
     "explain": ("mesh_explain", "would this request pass, why, and what would change the answer"),
     "matrix": ("mesh_explain", "every tenant against every tenant on the eight paths"),
     "test": ("mesh_test", "run a table of requests through the policies"),

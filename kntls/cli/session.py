@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from kntls.cli.options import Common
-from kntls.errors import NotInstalled, UsageError
+from kntls.errors import Forbidden, NotInstalled, UsageError
 
 if TYPE_CHECKING:
     from kntls.cluster.client import Cluster
@@ -51,6 +51,10 @@ def connect(common: Common) -> Cluster:
     from kntls.cluster.connection import connect as connect_to
 
     kubeconfig, context = common.kubeconfig, common.context
+    if common.lab and (kubeconfig or context):
+        raise UsageError(
+            "the lab has a kubeconfig of its own", where="--lab", fix="leave out --kubeconfig and --context"
+        )
     if common.lab:
         from kntls.lab.state import kubeconfig_path
 
@@ -75,8 +79,11 @@ class Live:
         return self.observation
 
 
-def live(common: Common, *, handshakes: bool = False) -> Live:
-    """Connect and observe everything once; with `handshakes`, greet every server as well."""
+def live(common: Common, *, handshakes: bool = False, partial: bool = False) -> Live:
+    """Connect and observe everything once; with `handshakes`, greet every server as well.
+
+    Raises `Forbidden` where what nothing can be judged without may not be read, unless a `partial` answer will do.
+    """
     from kntls.certmanager.installation import detect
     from kntls.model.kinds import HANDSHAKES, SECRET
     from kntls.observe.live import EVERYTHING, Observer
@@ -88,12 +95,23 @@ def live(common: Common, *, handshakes: bool = False) -> Live:
     observer = Observer(cluster, senses={HANDSHAKES: sense(dialer_for)})
     session = Live(cluster, observer)
     observation = session.look(EVERYTHING - {SECRET})
+    if not partial:
+        _require(observation)
     try:
         observer.secret_namespaces = (detect(observation).resource_namespace,)
     except NotInstalled:
         observer.secret_namespaces = ()
     session.look({SECRET, HANDSHAKES} if handshakes else {SECRET}, observation)
     return session
+
+
+def _require(observation: Observation) -> None:
+    from kntls.model.kinds import CONFIG_MAP, DEPLOYMENT
+
+    for kind in (DEPLOYMENT, CONFIG_MAP):
+        if not observation.knows(kind):
+            reason = next(entry.reason for entry in observation.unread if entry.what == kind.resource)
+            raise Forbidden(reason, fix="`kubectl apply -f manifests/rbac/view.yaml`, and bind it")
 
 
 @dataclass

@@ -21,7 +21,7 @@ def _from_kubeconfig(kubeconfig: str | None, context: str | None) -> tuple[Any, 
         config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=configuration)
         _, active = config.list_kube_config_contexts(config_file=kubeconfig)
     except config.ConfigException as error:
-        reason = str(error).removeprefix("Invalid kube-config file. ")
+        reason = str(error).removeprefix("Invalid kube-config file. ").rstrip(".")
         fix = "`kubectl config get-contexts` lists what there is; or --kubeconfig FILE, or --lab"
         raise Unreachable(reason, where=kubeconfig or "kubeconfig", fix=fix) from None
     return configuration, context or active["name"]

@@ -1,4 +1,4 @@
-"""When Ctrl-C may take effect: at once, after the part that must not be left half-way, or not while cleaning up."""
+"""When Ctrl-C, or a polite kill, may take effect: at once, a little later, or not while things are put back."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass
@@ -17,7 +19,7 @@ class Interrupts:
     """Called when an interrupt is put off."""
     pending: bool = field(default=False, init=False)
     """Whether one was put off."""
-    _former: Any = field(default=None, init=False)
+    _former: dict[signal.Signals, Any] = field(default_factory=dict, init=False)
 
     def defer(self) -> None:
         """From now on the first interrupt waits for `allow`; the second takes effect at once."""
@@ -36,15 +38,16 @@ class Interrupts:
 
     def forget(self) -> None:
         """As it was before."""
-        if self._former is not None:
-            signal.signal(signal.SIGINT, self._former)
-            self._former = None
+        for number, former in self._former.items():
+            signal.signal(number, former)
+        self._former.clear()
 
     def _listen(self, handler: Callable[..., None]) -> None:
         if threading.current_thread() is not threading.main_thread():
             return
-        former = signal.signal(signal.SIGINT, handler)
-        self._former = self._former or former
+        for number in SIGNALS:
+            former = signal.signal(number, handler)
+            self._former.setdefault(number, former)
 
     def _put_off(self, *_: object) -> None:
         if self.pending:

@@ -90,6 +90,7 @@ class Engine:
         """
         if plan.refusals:
             raise Refused(plan.refusals[0])
+        self._refuse_tracked(plan, observation)
         try:
             for action in plan.actions:
                 observation = self._carry_out(action, observation)
@@ -111,7 +112,7 @@ class Engine:
     def _carry_out(self, action: Action, observation: Observation) -> Observation:
         self.reporter.begin(action)
         started = self.clock()
-        written = False
+        written, first = False, True
         held_from: float | None = None
         while True:
             observation = self._look(action, observation)
@@ -127,9 +128,10 @@ class Engine:
                 written = self._advance(action, observation) or written
                 self.reporter.progress(action, progress, 0.0)
                 self._check_time(action, progress, started)
+            first = False
             self.sleep(min(self.poll, action.pace))
         self._settle(action, written)
-        self.reporter.end(action, self.clock() - started, skipped=not written and not action.hold)
+        self.reporter.end(action, self.clock() - started, skipped=first)
         return observation
 
     def _look(self, action: Action, observation: Observation) -> Observation:
@@ -174,6 +176,16 @@ class Engine:
             self.interrupts.defer()
         else:
             self.interrupts.allow()
+
+    def _refuse_tracked(self, plan: Plan, observation: Observation) -> None:
+        """Refuse before the first write what can be foreseen; the rest is refused in its turn."""
+        for action in plan.actions:
+            try:
+                changes = action.changes(observation)
+            except KntlsError:
+                continue
+            for change in changes:
+                self._refuse_gitops(change, observation)
 
     def _refuse_gitops(self, change: Change, observation: Observation) -> None:
         current = observation.find(change.ref)

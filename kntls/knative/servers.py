@@ -12,6 +12,7 @@ from kntls.knative.names import (
     CERTIFICATE_TYPE_LABEL,
     DATA_PORT,
     GATEWAY,
+    GATEWAY_EXTERNAL_PORT,
     GATEWAY_LOCAL_PORT,
     REVISION_LABEL,
     ROUTING_CERTIFICATE,
@@ -64,23 +65,35 @@ def _queue_proxies(observation: Observation) -> Iterator[Server]:
             yield _server(pod, "queue-proxy", DATA_PORT, user_san(space), secret)
 
 
+def _certificates(observation: Observation, surface: Surface) -> list[Object]:
+    labelled = ((obj, labels_of(obj).get(CERTIFICATE_TYPE_LABEL)) for obj in observation.all(KCERT))
+    return [obj for obj, kind in labelled if kind == surface.certificate_type]
+
+
 def local_certificates(observation: Observation) -> list[Object]:
     """The cluster-local KCerts."""
-    wanted = Surface.CLUSTER_LOCAL.certificate_type
-    return [obj for obj in observation.all(KCERT) if labels_of(obj).get(CERTIFICATE_TYPE_LABEL) == wanted]
+    return _certificates(observation, Surface.CLUSTER_LOCAL)
 
 
-def _gateways(observation: Observation, installation: Installation) -> Iterator[Server]:
+def external_certificates(observation: Observation) -> list[Object]:
+    """The KCerts of external domains; wildcards left out, because only a Route's name can be asked for."""
+    every = _certificates(observation, Surface.EXTERNAL_DOMAIN)
+    return [obj for obj in every if not any(name.startswith("*") for name in dig(obj, "spec", "dnsNames", default=[]))]
+
+
+def _gateways(
+    observation: Observation, installation: Installation, kcerts: list[Object], port: int
+) -> Iterator[Server]:
     pods = [
         pod
         for pod in observation.all(POD, namespace=installation.gateway_namespace)
         if labels_of(pod).get("app") == GATEWAY and _ready(pod)
     ]
-    for kcert in local_certificates(observation):
+    for kcert in kcerts:
         hosts = sorted(dig(kcert, "spec", "dnsNames", default=[]), key=len)
         secret = ObjectRef(SECRET, str(dig(kcert, "spec", "secretName", default=name_of(kcert))), namespace_of(kcert))
         for pod in pods:
-            yield _server(pod, "gateway", GATEWAY_LOCAL_PORT, hosts[-1], secret)
+            yield _server(pod, "gateway", port, hosts[-1], secret)
 
 
 def servers(observation: Observation, installation: Installation) -> tuple[Server, ...]:
@@ -90,5 +103,7 @@ def servers(observation: Observation, installation: Installation) -> tuple[Serve
     if settings.on(Surface.SYSTEM_INTERNAL):
         found += [*_activators(observation, installation), *_queue_proxies(observation)]
     if settings.on(Surface.CLUSTER_LOCAL) and installation.gateway_namespace:
-        found += _gateways(observation, installation)
+        found += _gateways(observation, installation, local_certificates(observation), GATEWAY_LOCAL_PORT)
+    if settings.on(Surface.EXTERNAL_DOMAIN) and installation.gateway_namespace:
+        found += _gateways(observation, installation, external_certificates(observation), GATEWAY_EXTERNAL_PORT)
     return tuple(found)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kntls.errors import InputError
+from kntls.mesh.authz import validation
 from kntls.mesh.authz.model import Mesh, Workload
 from kntls.mesh.resources import Resources
 from kntls.mesh.routing import Route, landscape, routes
@@ -84,6 +85,7 @@ class Result:
     got: Outcome
     verdict: Verdict
     """The offline evaluator's, whoever measured `got`."""
+    world: World
     reason: str = ""
     """Why it is a mismatch; empty when it is none."""
     skipped: str = ""
@@ -194,10 +196,15 @@ def _address(item: Mapping[str, Any], field: str, where: str) -> str:
 
 
 class Worlds:
-    """The world of each combination of bundles, built once."""
+    """The world of each combination of bundles, built once.
+
+    Raises `InputError` for a policy in a bundle that Istio would reject, used or not.
+    """
 
     def __init__(self, resources: Resources, mesh: Mesh | None = None) -> None:
         self._resources, self._mesh = resources, mesh
+        for found in (entry for bundle in resources.bundles.values() for entry in bundle):
+            validation.check(found)
         self._built: dict[tuple[str, ...], World] = {}
 
     def of(self, case: Case, where: str) -> World:
@@ -250,8 +257,8 @@ def _judge(case: Case, route: Route, verdict: Verdict, world: World, measure: Me
     try:
         got = measure(case, world, route) if measure else _offline(verdict)
     except Skipped as error:
-        return Result(case, route, Outcome(""), verdict, skipped=str(error))
-    return Result(case, route, got, verdict, _mismatch(case, got))
+        return Result(case, route, Outcome(""), verdict, world, skipped=str(error))
+    return Result(case, route, got, verdict, world, _mismatch(case, got))
 
 
 def _offline(verdict: Verdict) -> Outcome:

@@ -1,11 +1,14 @@
-"""Control planes in the input: where they live, and reading their nested settings."""
+"""What control planes in the input say about the mesh, and what their operator makes of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
+from kntls.mesh.authz.model import Mesh
 from kntls.mesh.resources import Resource, Resources
+from kntls.mesh.settings import mesh_settings
 
 SMCP, ISTIO = "ServiceMeshControlPlane", "Istio"
 
@@ -28,3 +31,45 @@ def home(control_plane: Resource) -> str:
     if control_plane.kind == SMCP:
         return control_plane.namespace
     return str(control_plane.spec.get("namespace") or "istio-system")
+
+
+def settings(resources: Resources, root_namespace: str = "") -> Mesh:
+    """The mesh's settings as the input configures them; Istio's defaults where it holds no control plane."""
+    found = mesh_settings(resources)
+    return replace(found, root_namespace=root_namespace) if root_namespace else found
+
+
+def implied(resources: Resources) -> tuple[Resource, ...]:
+    """What the OSSM 2 operator creates from each SMCP, marked by its location.
+
+    Source: maistra istio-operator resources/helm/v2.4/mesh-config/templates/enable-mesh-mtls.yaml.
+    """
+    return tuple(made for plane in resources.all(SMCP) for made in _of_smcp(plane))
+
+
+def with_implied(resources: Resources) -> Resources:
+    """The input with the implied objects that it does not hold itself."""
+    held = {(found.kind, found.namespace, found.name) for found in resources.objects}
+    extra = (found for found in implied(resources) if (found.kind, found.namespace, found.name) not in held)
+    return Resources((*resources.objects, *extra), resources.bundles)
+
+
+def _of_smcp(plane: Resource) -> Iterator[Resource]:
+    mtls = get(plane.spec, "security", "dataPlane", "mtls")
+    if mtls is None:
+        return
+    where = f"implied by {plane.where}"
+    mode = "STRICT" if mtls else "PERMISSIVE"
+    yield _object("security.istio.io/v1", "PeerAuthentication", "default", plane, {"mtls": {"mode": mode}}, where)
+    if mtls:
+        for name, host, tls in (
+            ("default", "*.cluster.local", "ISTIO_MUTUAL"),
+            ("api-server", "kubernetes.default.svc.cluster.local", "DISABLE"),
+        ):
+            spec = {"host": host, "trafficPolicy": {"tls": {"mode": tls}}}
+            yield _object("networking.istio.io/v1", "DestinationRule", name, plane, spec, where)
+
+
+def _object(version: str, kind: str, name: str, plane: Resource, spec: dict[str, Any], where: str) -> Resource:
+    metadata = {"name": name, "namespace": plane.namespace}
+    return Resource({"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec}, where)

@@ -19,12 +19,21 @@ ISTIO_KINDS: tuple[Kind, ...] = (
     k.REQUEST_AUTHENTICATION,
     k.DESTINATION_RULE,
     k.GATEWAY,
+    k.VIRTUAL_SERVICE,
     k.SMCP,
     k.SMMR,
     k.SMM,
     k.ISTIO,
 )
-WORKLOAD_KINDS: tuple[Kind, ...] = (k.NAMESPACE, k.POD, k.SERVICE, k.KSERVICE)
+WORKLOAD_KINDS: tuple[Kind, ...] = (
+    k.NAMESPACE,
+    k.POD,
+    k.SERVICE,
+    k.DEPLOYMENT,
+    k.STATEFUL_SET,
+    k.DAEMON_SET,
+    k.KSERVICE,
+)
 ENTRANCE_KINDS: tuple[Kind, ...] = (k.VALIDATING_WEBHOOK, k.MUTATING_WEBHOOK, k.INGRESS, k.OPENSHIFT_ROUTE)
 EVERYTHING: tuple[Kind, ...] = (*ISTIO_KINDS, *WORKLOAD_KINDS, *ENTRANCE_KINDS, k.KNATIVE_SERVING)
 """What judgement of a mesh looks at; Secrets are left alone, and reports say so."""

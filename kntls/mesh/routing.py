@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kntls.mesh.authz.model import Workload
+from kntls.mesh.authz.selection import is_gateway
 
 KNATIVE_PREFIX = "serving.knative.dev/"
 PRIVATE_SUFFIX = "-private"
@@ -49,11 +50,6 @@ def landscape(workloads: Iterable[Workload], cluster_domain: str = "cluster.loca
         frozenset(found.namespace for found in known),
         cluster_domain,
     )
-
-
-def is_gateway(workload: Workload) -> bool:
-    """Whether it is an Istio ingress gateway."""
-    return "ingressgateway" in (workload.labels.get("istio"), workload.labels.get("knative"))
 
 
 def is_activator(workload: Workload) -> bool:

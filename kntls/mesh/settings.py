@@ -1,13 +1,12 @@
 """What the control plane's objects say about authorization: trust domains, root namespace, paths, providers.
 
-Read from an OSSM 2 ServiceMeshControlPlane, an OSSM 3 / Sail Istio resource, or Istio's own ConfigMap `istio`. A
-ServiceMeshControlPlane also yields what its operator creates, as implied objects.
-Source: maistra istio-operator `resources/helm/v2.4/mesh-config/templates/enable-mesh-mtls.yaml`; sail `api/v1`.
+Read from an OSSM 2 ServiceMeshControlPlane (maistra istio-operator `pkg/apis/maistra/v2`), an OSSM 3 / Sail Istio
+resource (sail `api/v1/values_types.gen.go`), or Istio's own ConfigMap `istio`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +16,6 @@ from kntls.mesh.authz.model import Mesh, Normalization
 from kntls.mesh.resources import Resource, Resources
 
 _DEFAULT_NORMALIZATION = "DEFAULT"
-_LEGACY_DOMAIN = "cluster.local"
 
 
 def mesh_settings(resources: Resources, given: Mesh | None = None) -> Mesh:
@@ -76,45 +74,3 @@ def _normalization(found: Resource, config: Mapping[str, Any]) -> Normalization 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def implied(resources: Resources) -> Iterator[Resource]:
-    """What the operator of a ServiceMeshControlPlane creates for `security.dataPlane.mtls`.
-
-    True makes a STRICT PeerAuthentication and, which users seldom know, a DestinationRule that sends mTLS to every
-    service of the cluster, sidecar or not. False makes a PERMISSIVE PeerAuthentication.
-    """
-    for found in resources.all("ServiceMeshControlPlane"):
-        data_plane = _mapping(_mapping(found.spec.get("security")).get("dataPlane"))
-        if "mtls" not in data_plane:
-            continue
-        strict = bool(data_plane["mtls"])
-        peer = {"mtls": {"mode": "STRICT" if strict else "PERMISSIVE"}}
-        yield _implied(found, "security.istio.io/v1", "PeerAuthentication", "default", peer)
-        if strict:
-            mutual, plain = (_rule(host, mode) for host, mode in _HOSTS)
-            yield _implied(found, "networking.istio.io/v1", "DestinationRule", "default", mutual)
-            yield _implied(found, "networking.istio.io/v1", "DestinationRule", "api-server", plain)
-
-
-_HOSTS = (
-    (f"*.{_LEGACY_DOMAIN}", "ISTIO_MUTUAL"),
-    (f"kubernetes.default.svc.{_LEGACY_DOMAIN}", "DISABLE"),
-)
-
-
-def _rule(host: str, mode: str) -> dict[str, Any]:
-    return {"host": host, "trafficPolicy": {"tls": {"mode": mode}}}
-
-
-def _implied(owner: Resource, version: str, kind: str, name: str, spec: Mapping[str, Any]) -> Resource:
-    metadata = {"name": name, "namespace": owner.namespace}
-    body = {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec}
-    return Resource(body, f"implied by {owner.kind} {owner.namespace}/{owner.name}")
-
-
-def with_implied(resources: Resources) -> Resources:
-    """The input with the implied objects that it does not hold itself."""
-    held = {(found.kind, found.namespace, found.name) for found in resources.objects}
-    extra = (found for found in implied(resources) if (found.kind, found.namespace, found.name) not in held)
-    return Resources((*resources.objects, *extra), resources.bundles)

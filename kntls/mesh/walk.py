@@ -10,6 +10,7 @@ from kntls.mesh.authz.client import Connection, Wire, connect
 from kntls.mesh.authz.engine import Cause, Decision, Engine
 from kntls.mesh.authz.jwt import Token
 from kntls.mesh.authz.model import DestinationRule, MtlsMode, Request, Workload
+from kntls.mesh.authz.selection import is_gateway
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Call:
     plaintext: bool = False
     """The client's sidecar is passed by: pod IP from the proxy's own container, a kubelet probe."""
     service_port: int | None = None
+    gateway_port: int | None = None
+    """The port of the gateway's listener, where a gateway is on the way."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,13 @@ class Verdict:
 class World:
     """Policies and DestinationRules together: everything a walk depends on."""
 
-    def __init__(self, engine: Engine, rules: Sequence[DestinationRule] = ()) -> None:
+    def __init__(
+        self, engine: Engine, rules: Sequence[DestinationRule] = (), mutual: Mapping[int, str] | None = None
+    ) -> None:
         self.engine = engine
         self.rules = tuple(rules)
+        self.mutual = mutual or {}
+        """Port of a gateway's listener that demands Istio's mTLS → the Gateway that says so."""
 
     def walk(self, chain: Sequence[Workload], call: Call, *, now: float | None = None) -> Verdict:
         """Follow the call along the chain (at least two workloads) up to the first refusal."""
@@ -98,7 +105,7 @@ class World:
         connection = self._connection(client, server, call, plaintext=first and call.plaintext)
         source = call.source_ip if first else ""
         request = Request(
-            call.port,
+            (call.gateway_port or call.port) if is_gateway(server) else call.port,
             call.tcp,
             client.principal(self.engine.mesh.trust_domain) if connection.wire is Wire.MTLS else None,
             call.method,
@@ -127,6 +134,8 @@ class World:
             return Decision(Cause.NO_TLS, "503", mode, detail=disagreement)
         if not server.mesh:
             return Decision(Cause.NO_SIDECAR, f"hello port {request.port}" if request.tcp else "200", mode)
+        if request.peer is None and is_gateway(server) and (gateway := self.mutual.get(request.port)):
+            return Decision(Cause.PLAINTEXT, seen_by_client(arrow, "000"), mode, detail=f"{gateway} is ISTIO_MUTUAL")
         decision = self.engine.decide(server, request, arrow.token, now=now)
         if decision.refused:
             return replace(decision, code=seen_by_client(arrow, decision.code), detail=arrow.connection.reason)

@@ -74,6 +74,7 @@ PEER_AUTHENTICATION = Kind("PeerAuthentication", "security.istio.io", "v1", "pee
 REQUEST_AUTHENTICATION = Kind("RequestAuthentication", "security.istio.io", "v1", "requestauthentications")
 DESTINATION_RULE = Kind("DestinationRule", "networking.istio.io", "v1", "destinationrules")
 GATEWAY = Kind("Gateway", "networking.istio.io", "v1", "gateways")
+VIRTUAL_SERVICE = Kind("VirtualService", "networking.istio.io", "v1", "virtualservices")
 SMCP = Kind("ServiceMeshControlPlane", "maistra.io", "v2", "servicemeshcontrolplanes")
 SMMR = Kind("ServiceMeshMemberRoll", "maistra.io", "v1", "servicemeshmemberrolls")
 SMM = Kind("ServiceMeshMember", "maistra.io", "v1", "servicemeshmembers")
@@ -85,6 +86,8 @@ VALIDATING_WEBHOOK = Kind(
 MUTATING_WEBHOOK = Kind(
     "MutatingWebhookConfiguration", _ADMISSION, "v1", "mutatingwebhookconfigurations", namespaced=False
 )
+STATEFUL_SET = Kind("StatefulSet", "apps", "v1", "statefulsets")
+DAEMON_SET = Kind("DaemonSet", "apps", "v1", "daemonsets")
 INGRESS = Kind("Ingress", "networking.k8s.io", "v1", "ingresses")
 OPENSHIFT_ROUTE = Kind("OpenShiftRoute", "route.openshift.io", "v1", "routes", kind="Route")
 
@@ -99,3 +102,5 @@ def by_manifest(api_version: str, kind: str) -> Kind | None:
 
 HANDSHAKES = Kind("handshakes", "", "", "handshakes")
 """Not an object: what servers present. Something that is observed like the others, so it is asked for like them."""
+LOG = Kind("logs", "", "", "logs")
+"""The last lines of a container's log, as objects `{metadata, container, text}`: evidence where nothing else tells."""

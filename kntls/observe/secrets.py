@@ -10,9 +10,9 @@ from typing import Any
 from kntls.errors import InputError
 from kntls.pki.pem import public_key_hash_of_private_key
 
-CERTIFICATES = ("tls.crt", "ca.crt")
-"""The only values of a Secret that are kept."""
-KEY = "tls.key"
+CERTIFICATES = ("tls.crt", "ca.crt", "ca-cert.pem", "root-cert.pem", "cert-chain.pem")
+"""The only values of a Secret that are kept: those of a TLS Secret, and of Istio's plug-in CA."""
+KEY, PLUG_IN_KEY = "tls.key", "ca-key.pem"
 KEPT_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "labels", "ownerReferences")
 
 
@@ -30,18 +30,19 @@ def _annotations(secret: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _public_key(data: Mapping[str, Any]) -> dict[str, str]:
-    if not data.get(KEY):
-        return {"publicKey": "", "keyProblem": f"it has no {KEY}"}
+    name = KEY if data.get(KEY) or not data.get(PLUG_IN_KEY) else PLUG_IN_KEY
+    if not data.get(name):
+        return {"publicKey": "", "keyProblem": f"it has no {name}"}
     try:
-        return {"publicKey": public_key_hash_of_private_key(_decode(data[KEY])), "keyProblem": ""}
+        return {"publicKey": public_key_hash_of_private_key(_decode(data[name])), "keyProblem": ""}
     except InputError:
-        return {"publicKey": "", "keyProblem": f"its {KEY} is not a private key in PEM"}
+        return {"publicKey": "", "keyProblem": f"its {name} is not a private key in PEM"}
 
 
 def scrub(secret: Mapping[str, Any]) -> dict[str, Any]:
     """A Secret without its secrets.
 
-    `data` keeps `tls.crt` and `ca.crt` as text; `keys` names every key there was; `publicKey` is the SHA-256 of the
+    `data` keeps the certificates as text; `keys` names every key there was; `publicKey` is the SHA-256 of the
     private key's SubjectPublicKeyInfo (hex), or empty with the reason in `keyProblem`.
     """
     plain = {k: base64.b64encode(str(v).encode()).decode() for k, v in (secret.get("stringData") or {}).items()}

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from kntls.pki import names
+from kntls.pki import boringssl, names
 from kntls.pki.certificate import Certificate
 from kntls.pki.chain import time_problem, unhandled_problem
 
@@ -223,9 +223,8 @@ def _leaf_validity(leaf: Certificate, issuer: Certificate | None, at: datetime) 
 def _leaf_purpose(leaf: Certificate, issuer: Certificate | None, at: datetime) -> Iterator[Problem]:
     if not leaf.sans:
         yield Problem("no-san", True, f"{leaf} has no subject alternative name: no client accepts it for any host")
-    usages = leaf.extended_key_usage
-    if usages and not usages & {"serverAuth", "anyExtendedKeyUsage"}:
-        yield Problem("not-for-servers", True, f"{leaf} is for {_listed(usages)} only, not for servers")
+    if problem := boringssl.leaf_problem(leaf):
+        yield Problem("refused-by-envoy", True, f"Envoy accepts {leaf} from no server: {problem}")
     if leaf.is_ca:
         yield Problem("leaf-is-a-ca", False, f"{leaf} is a CA, but serves as a leaf")
     if problem := unhandled_problem(leaf):
@@ -239,8 +238,8 @@ def _leaf_issuer(leaf: Certificate, issuer: Certificate | None, at: datetime) ->
         text = f"{leaf} does not say by which key it was signed (no authority key identifier)"
         yield Problem("no-aki", False, text)
     if issuer is not None and leaf.aki and issuer.ski and leaf.aki != issuer.ski:
-        text = f"{leaf} points to another key identifier than that of {issuer}: OpenSSL does not find its issuer"
-        yield Problem("aki-mismatch", False, text)
+        text = f"{leaf} points to another key identifier than that of {issuer}: Envoy does not find its issuer"
+        yield Problem("aki-mismatch", True, text)
 
 
 def _leaf_strength(leaf: Certificate, issuer: Certificate | None, at: datetime) -> Iterator[Problem]:

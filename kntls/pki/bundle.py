@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from kntls.errors import InputError
 from kntls.pki.certificate import Certificate
-from kntls.pki.pem import CERTIFICATE, Block, blocks, has_private_key
+from kntls.pki.pem import CERTIFICATE, Block, as_bytes, blocks, has_private_key
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Reading:
 
 def read_as_kourier(text: str) -> Reading:
     """All or nothing: a block of another type, a broken certificate or text after the last block voids the value."""
-    data = text.encode()
+    data = as_bytes(text)
     found: list[Certificate] = []
     end = 0
     for block in blocks(data):
@@ -56,7 +56,7 @@ def _leftover(rest: bytes, after_certificates: bool) -> str:
 
 def read_as_activator(text: str) -> Reading:
     """Whatever parses is trusted; the rest is passed over. A value without any certificate is only warned of."""
-    parsed = [(block, _plain_certificate(block)) for block in blocks(text.encode())]
+    parsed = [(block, _plain_certificate(block)) for block in blocks(as_bytes(text))]
     found = tuple(certificate for _, certificate in parsed if certificate is not None)
     passed_over = [block.label for block, certificate in parsed if certificate is None]
     if not found:
@@ -82,7 +82,7 @@ def read_first_block(text: str) -> Reading:
     """
     if not text:
         return Reading()
-    block = next(blocks(text.encode()), None)
+    block = next(blocks(as_bytes(text)), None)
     if block is None:
         return Reading(problem="not PEM: the activator crashes on it", crashes=True)
     try:
@@ -92,8 +92,12 @@ def read_first_block(text: str) -> Reading:
 
 
 def write(certs: Iterable[Certificate]) -> str:
-    """The strict form: each certificate once, ordered by subject, start and fingerprint, one newline at the end."""
-    unique = sorted(set(certs), key=lambda cert: (cert.subject, cert.not_before, cert.fingerprint))
+    """The strict form: each certificate once, ordered by subject, one newline at the end.
+
+    Of several with one subject the one that ends last comes first: Envoy takes the first that fits, be it expired.
+    """
+    lasting = sorted(set(certs), key=lambda cert: (cert.not_after, cert.fingerprint), reverse=True)
+    unique = sorted(lasting, key=lambda cert: cert.subject)
     return "".join(cert.pem() for cert in unique)
 
 

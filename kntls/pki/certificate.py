@@ -12,11 +12,18 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.utils import CryptographyDeprecationWarning
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID, PublicKeyAlgorithmOID
+from cryptography.x509.oid import (
+    ExtendedKeyUsageOID,
+    ExtensionOID,
+    NameOID,
+    PublicKeyAlgorithmOID,
+    SignatureAlgorithmOID,
+)
 
 from kntls.errors import InputError
 from kntls.pki.san import SanSet
@@ -64,8 +71,13 @@ _UNDERSTOOD = frozenset(
 )
 """What Go handles (go: crypto/x509/parser.go, processExtensions)."""
 _CURVES = {"secp224r1": "P-224", "secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
-_HASHES = {"md5": "MD5", "sha1": "SHA-1", "sha224": "SHA-224", "sha256": "SHA-256", "sha384": "SHA-384"} | {
-    "sha512": "SHA-512"
+_HASHES = {
+    "md5": "MD5",
+    "sha1": "SHA-1",
+    "sha224": "SHA-224",
+    "sha256": "SHA-256",
+    "sha384": "SHA-384",
+    "sha512": "SHA-512",
 }
 _ALGORITHM_WITHIN = 64
 """Version and serial number stand before the signature algorithm, and are no longer than this."""
@@ -215,7 +227,7 @@ class Certificate:
         """`ECDSA P-256`, `RSA 2048`, `Ed25519`; `unknown` for anything else."""
         match self.public_key:
             case ec.EllipticCurvePublicKey() as key:
-                return f"ECDSA {_CURVES.get(key.curve.name, key.curve.name)}"
+                return f"ECDSA {_CURVES[key.curve.name]}"
             case rsa.RSAPublicKey() as key:
                 return f"RSA {key.key_size}"
             case ed25519.Ed25519PublicKey():
@@ -235,7 +247,7 @@ class Certificate:
     def signature_algorithm(self) -> str:
         """`ECDSA with SHA-256`, `RSA with SHA-256`, `RSA-PSS with SHA-256`, `Ed25519`, else the dotted OID."""
         try:
-            scheme = self.parsed.signature_algorithm_parameters
+            scheme = _scheme(self.parsed)
         except (ValueError, UnsupportedAlgorithm):
             return self.parsed.signature_algorithm_oid.dotted_string
         match scheme:
@@ -246,7 +258,7 @@ class Certificate:
             case padding.PKCS1v15():
                 return f"RSA with {self.signature_hash}"
         oid = self.parsed.signature_algorithm_oid
-        return "Ed25519" if oid == x509.SignatureAlgorithmOID.ED25519 else oid.dotted_string
+        return "Ed25519" if oid == SignatureAlgorithmOID.ED25519 else oid.dotted_string
 
     @cached_property
     def is_self_signed(self) -> bool:
@@ -262,7 +274,7 @@ class Certificate:
         own, key = self.parsed, other.public_key
         try:
             hashed = own.signature_hash_algorithm
-            match key, own.signature_algorithm_parameters:
+            match key, _scheme(own):
                 case ec.EllipticCurvePublicKey(), ec.ECDSA() as scheme:
                     key.verify(own.signature, own.tbs_certificate_bytes, scheme)
                 case rsa.RSAPublicKey(), (padding.PKCS1v15() | padding.PSS()) as scheme if hashed is not None:
@@ -332,6 +344,13 @@ def _key(parsed: x509.Certificate) -> CertificatePublicKeyTypes | None:
         return None
 
 
+def _scheme(parsed: x509.Certificate) -> object:
+    """The signature's scheme; None for those without parameters (Ed25519)."""
+    if parsed.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA1:
+        return ec.ECDSA(hashes.SHA1())  # noqa: S303 - cryptography names no scheme for it; clients refuse it elsewhere
+    return parsed.signature_algorithm_parameters
+
+
 def _flaw(certificate: Certificate) -> str:
     """What Go refuses to parse although it can be read (go: crypto/x509/parser.go)."""
     parsed = certificate.parsed
@@ -342,6 +361,8 @@ def _flaw(certificate: Certificate) -> str:
     algorithm = certificate.der[after : after + 2 + certificate.der[after + 1]]
     if algorithm not in signed[:_ALGORITHM_WITHIN]:
         return "its two signature algorithms differ"
-    if certificate.public_key is None and parsed.public_key_algorithm_oid == PublicKeyAlgorithmOID.EC_PUBLIC_KEY:
-        return "its key is on a curve that clients do not know"
+    if parsed.public_key_algorithm_oid == PublicKeyAlgorithmOID.EC_PUBLIC_KEY:
+        key = certificate.public_key
+        if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in _CURVES:
+            return "its key is on a curve that clients do not know"
     return ""

@@ -88,7 +88,7 @@ def verify(
 
     `intermediates` is what the server sends along. `usage` is what the leaf is used for, in RFC 5280's words.
     """
-    if problem := _own_problem(leaf, at) or _name_problem(leaf, name):
+    if problem := _own_problem(leaf, at) or name_problem(leaf, name):
         return Verdict(False, problem)
     search = _Search(Pool.of(intermediates), Pool.of(roots), at)
     for chain in search.chains(leaf):
@@ -176,7 +176,8 @@ def _own_problem(leaf: Certificate, at: datetime) -> str:
     return unhandled_problem(leaf) or time_problem(leaf, at)
 
 
-def _name_problem(leaf: Certificate, name: str) -> str:
+def name_problem(leaf: Certificate, name: str) -> str:
+    """Why the leaf is not valid for that host; empty when it is, or when no host is named."""
     if not name or leaf.sans.matches(name):
         return ""
     return f"not valid for {name}: it is for {leaf.sans or 'no name at all'}"
@@ -230,17 +231,23 @@ def _signature_problem(child: Certificate, issuer: Certificate, *, trusted: bool
         return f"{child} is signed with {child.signature_hash}, which clients refuse"
     if isinstance(issuer.public_key, rsa.RSAPublicKey) and issuer.public_key.key_size < 1024:
         return f"its issuer {issuer} has a key that clients refuse ({issuer.key_type})"
-    made_by = _made_by if child.is_ca else Certificate.signature_matches
     if not made_by(child, issuer):
         what = "trusted" if trusted else "one sent along,"
         return f"signed by {child.issuer}, but its key is not the one of the {what} {issuer}"
     return ""
 
 
+def made_by(child: Certificate, issuer: Certificate) -> bool:
+    """Whether the issuer's key made the child's signature; remembered where the child is a CA.
+
+    The same few CA certificates come with every leaf. A signature is a fact about bytes: remembering it cannot change
+    a verdict.
+    """
+    return _remembered(child, issuer) if child.is_ca else child.signature_matches(issuer)
+
+
 @lru_cache(maxsize=16384)
-def _made_by(child: Certificate, issuer: Certificate) -> bool:
-    # The same few CA certificates come with every leaf. A signature is a fact about bytes: remembering it cannot
-    # change a verdict.
+def _remembered(child: Certificate, issuer: Certificate) -> bool:
     return child.signature_matches(issuer)
 
 

@@ -31,6 +31,25 @@ def violation(chain: Sequence[Certificate]) -> str:
     return ""
 
 
+def limits(authority: Certificate, kind: type[x509.GeneralName]) -> bool:
+    """Whether a CA limits names of that kind."""
+    if not authority.has_name_constraints:
+        return False
+    constraints = authority.extensions[ExtensionOID.NAME_CONSTRAINTS].value
+    return bool(_of(kind, constraints.permitted_subtrees) or _of(kind, constraints.excluded_subtrees))
+
+
+def permits(authority: Certificate, name: str) -> bool:
+    """Whether a CA's own constraints allow a leaf for that DNS name."""
+    if not authority.has_name_constraints:
+        return True
+    constraints = authority.extensions[ExtensionOID.NAME_CONSTRAINTS].value
+    permitted = _of(x509.DNSName, constraints.permitted_subtrees)
+    excluded = _of(x509.DNSName, constraints.excluded_subtrees)
+    within = not permitted or any(_dns_matches(constraint, name) for constraint in permitted)
+    return within and not any(_dns_matches(constraint, name) for constraint in excluded)
+
+
 def described(authority: Certificate) -> str:
     """A CA's constraints in words: `permits DNS .svc, excludes IP 10.0.0.0/8`; empty when it has none."""
     if not authority.has_name_constraints:

@@ -39,6 +39,11 @@ class Block:
         return f"<Block {self.label}>"
 
 
+def as_bytes(text: str) -> bytes:
+    """UTF-8; characters that have no encoding, as JSON can bring them, become question marks."""
+    return text.encode("utf-8", "replace")
+
+
 def blocks(data: bytes) -> Iterator[Block]:
     """The blocks Go finds, in order; text between them and blocks that do not decode are passed over."""
     start = 0
@@ -103,7 +108,7 @@ def certificates(text: str, where: str) -> tuple[Certificate, ...]:
 
     Raises `InputError`, naming `where`, when a certificate block is broken.
     """
-    data = text.encode()
+    data = as_bytes(text)
     found = tuple(_certificate(block, where) for block in blocks(data) if block.label == CERTIFICATE)
     begun = data.count(_CERTIFICATE_BEGIN)
     if begun != len(found):

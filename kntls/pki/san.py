@@ -74,8 +74,6 @@ def _dns_matches(pattern: str, host: str) -> bool:
         return pattern == host and host not in ("", ".")
     wanted = host.removesuffix(".").split(".")
     labels = pattern.split(".")
-    if len(labels) != len(wanted):
-        return False
     return labels[1:] == wanted[1:] and labels[0] in ("*", wanted[0])
 
 

@@ -71,7 +71,6 @@ def _looking() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    context.set_ciphers("ALL:@SECLEVEL=0")  # a weak certificate is to be seen and reported
     return context
 
 
@@ -99,7 +98,7 @@ def _greet(context: ssl.SSLContext, dial: Dial, server_name: str, timeout: float
     except ssl.SSLCertVerificationError as error:
         reason = str(error.verify_message)
         return Handshake(error=f"not accepted: {reason}", verdict=Verdict(False, reason))
-    except (OSError, InputError) as error:
+    except (OSError, ValueError, InputError) as error:
         return Handshake(error=getattr(plain, "refusal", "") or _reason(error))
 
 

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
 
+from kntls.model.concealed import Concealed
+
 API_VERSION = "kntls.dev/v1alpha1"
 
 
@@ -32,6 +34,7 @@ def _dumper(yaml: Any) -> Any:
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
 
     blocks.add_representer(str, text)  # type: ignore[attr-defined]
+    blocks.add_representer(Concealed, lambda dumper, value: text(dumper, str(value)))  # type: ignore[attr-defined]
     return blocks
 
 

@@ -6,11 +6,12 @@ import json
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
-from xml.sax.saxutils import escape, quoteattr
 
 from kntls import __version__
 from kntls.model.findings import Finding, Severity
 from kntls.model.observation import Unread
+from kntls.report.junit import JUnitCase
+from kntls.report.junit import junit as junit_xml
 from kntls.report.text import WIDTH, Paint
 
 MARKS = {Severity.ERROR: ("×", "red"), Severity.WARNING: ("‼", "yellow"), Severity.INFO: ("i", "cyan")}
@@ -104,15 +105,16 @@ def body(findings: Sequence[Finding], unread: Iterable[Unread]) -> dict[str, Any
 
 def junit(suite: str, findings: Sequence[Finding], rules: Iterable[Described]) -> str:
     """One test case a rule; errors and warnings are its failures."""
-    cases, failed = [], 0
-    for rule in rules:
-        mine = [each for each in findings if each.id == rule.id and each.severity is not Severity.INFO]
-        failed += bool(mine)
-        lines = "\n".join(f"{each.location} {each.object}: {each.reason}".strip() for each in mine)
-        failure = f"<failure message={quoteattr(rule.title)}>{escape(lines)}</failure>" if mine else ""
-        cases.append(f"  <testcase classname={quoteattr(suite)} name={quoteattr(rule.id)}>{failure}</testcase>\n")
-    head = f'<testsuite name={quoteattr(suite)} tests="{len(cases)}" failures="{failed}">\n'
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{head}{"".join(cases)}</testsuite>\n'
+    return junit_xml(suite, [_case(rule, [each for each in findings if each.id == rule.id]) for rule in rules])
+
+
+def _case(rule: Described, findings: Sequence[Finding]) -> JUnitCase:
+    lines = [
+        f"{each.location} {each.object}: {each.reason}".strip()
+        for each in findings
+        if each.severity is not Severity.INFO
+    ]
+    return JUnitCase(rule.id, "\n".join([rule.title, *lines]) if lines else "")
 
 
 def sarif(findings: Sequence[Finding], rules: Iterable[Described]) -> str:
@@ -134,9 +136,11 @@ def sarif(findings: Sequence[Finding], rules: Iterable[Described]) -> str:
 
 
 def _result(finding: Finding) -> dict[str, Any]:
-    place: dict[str, Any] = {"logicalLocations": [{"fullyQualifiedName": str(finding.object)}]}
+    place: dict[str, Any] = {}
+    if finding.object:
+        place["logicalLocations"] = [{"fullyQualifiedName": str(finding.object)}]
     file = finding.location.partition(" document ")[0].partition(" item ")[0]
     if file:
         place["physicalLocation"] = {"artifactLocation": {"uri": file}, "region": {"startLine": 1}}
-    message = {"text": f"{finding.object}: {finding.reason}"}
+    message = {"text": f"{finding.object}: {finding.reason}" if finding.object else finding.reason}
     return {"ruleId": finding.id, "level": LEVELS[finding.severity], "message": message, "locations": [place]}

@@ -65,5 +65,4 @@ def _action(ground: Ground, ref: ObjectRef, names: tuple[str, ...]) -> Action:
         changes,
         lambda observation: obstacle(observation, ref, ground.request.adopted),
         reads=frozenset({CONFIG_MAP, SECRET, CLUSTER_ISSUER, CERTIFICATE_REQUEST}),
-        stage="trust",
     )

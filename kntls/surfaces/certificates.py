@@ -57,6 +57,5 @@ def making(ground: Ground) -> Action:
         lambda observation: issued(observation, user_secrets(namespaces(observation))),
         changes,
         reads=frozenset({KCERT, SECRET, NAMESPACE}),
-        stage="certificates",
         pace=0.5,
     )

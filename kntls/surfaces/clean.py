@@ -60,7 +60,6 @@ def _kcerts(ground: Ground) -> Action:
         changes,
         guard,
         reads=frozenset({KCERT, CONFIG_MAP, DEPLOYMENT}),
-        stage="clean up",
     )
 
 
@@ -81,5 +80,4 @@ def _secrets(refs: tuple[ObjectRef, ...]) -> Action:
         lambda observation: Progress.of({f"the end of {ref}": False for ref in present(observation)}),
         changes,
         reads=frozenset({CERTIFICATE, SECRET}),
-        stage="clean up",
     )

@@ -122,9 +122,7 @@ def straight(
     return tuple(wanted)
 
 
-def setting(
-    ground: Ground, id: str, sentence: str, config: str, settings: Callable[[Observation], Settings], *, stage: str
-) -> Action:
+def setting(ground: Ground, id: str, sentence: str, config: str, settings: Callable[[Observation], Settings]) -> Action:
     """The action that sets keys of one configuration where it is owned, and where the operator is held also there
     where it is read."""
     installation = ground.installation
@@ -140,10 +138,10 @@ def setting(
         return (*writing(observation, installation, config, wanted), *direct)
 
     kinds = {CONFIG_MAP, KNATIVE_SERVING} if installation.operator else {CONFIG_MAP}
-    return Action(id, sentence, done, changes, reads=frozenset(kinds), stage=stage)
+    return Action(id, sentence, done, changes, reads=frozenset(kinds))
 
 
-def setting_for_now(ground: Ground, id: str, sentence: str, config: str, settings: Settings, *, stage: str) -> Action:
+def setting_for_now(ground: Ground, id: str, sentence: str, config: str, settings: Settings) -> Action:
     """The action that sets keys in the ConfigMaps only, not in what an operator would write there."""
     installation = ground.installation
     return Action(
@@ -152,7 +150,6 @@ def setting_for_now(ground: Ground, id: str, sentence: str, config: str, setting
         lambda observation: Progress.of(_in_force(observation, installation, config, settings)),
         lambda observation: straight(observation, installation, config, settings),
         reads=frozenset({CONFIG_MAP}),
-        stage=stage,
     )
 
 

@@ -23,6 +23,7 @@ from kntls.surfaces.order import (
     is_needed,
     put_back_left_over,
     services,
+    staged,
     why_not_hitless,
     with_operator_held,
 )
@@ -49,18 +50,23 @@ def _remaining(observation: Observation, ground: Ground) -> tuple[Surface, ...]:
 
 def _actions(observation: Observation, ground: Ground) -> Iterator[Action]:
     others = tuple(surface for surface in Surface if ground.wants(surface) and surface != SYSTEM)
-    if ground.wants(SYSTEM):
-        yield from _carefully(observation, ground) if is_needed(observation, ground) else _documented(ground)
+    if ground.wants(SYSTEM) and is_needed(observation, ground):
+        yield from _carefully(observation, ground)
+    elif ground.wants(SYSTEM):
+        yield from _documented(ground)
     else:
-        yield from put_back_left_over(observation, ground)
-    if others:
-        yield _flags(ground, others)
+        yield from staged("left over from an interrupted run", put_back_left_over(observation, ground))
     for surface in others:
-        yield steps.addresses(surface, "http")
-    if not _remaining(observation, ground) and runs(observation, of_controller(ground.installation, CERTIFICATE)):
+        yield from staged(str(surface), [_flags(ground, (surface,)), steps.addresses(surface, "http")])
+    yield from staged("clean up", _cleaning(observation, ground))
+
+
+def _cleaning(observation: Observation, ground: Ground) -> Iterator[Action]:
+    remaining = _remaining(observation, ground)
+    if not remaining and runs(observation, of_controller(ground.installation, CERTIFICATE)):
         yield restart.controller_again(ground)
     if ground.request.clean:
-        yield from clean.actions(observation, ground, frozenset(Surface) - set(_remaining(observation, ground)))
+        yield from clean.actions(observation, ground, frozenset(Surface) - set(remaining))
 
 
 def _flags(ground: Ground, surfaces: tuple[Surface, ...]) -> Action:
@@ -73,22 +79,24 @@ def _flags(ground: Ground, surfaces: tuple[Surface, ...]) -> Action:
 
     sentence = f"Turn off {' and '.join(surfaces)}"
     id = f"flag/{'-'.join(surfaces)}"
-    return setting(ground, id, sentence, CONFIG_NETWORK, settings, stage="flags")
+    return setting(ground, id, sentence, CONFIG_NETWORK, settings)
 
 
 def _carefully(observation: Observation, ground: Ground) -> Iterator[Action]:
-    ground, stop_operator, let_operator_go_on = with_operator_held(observation, ground)
-    if stop_operator is not None:
-        yield stop_operator
-    yield from _hitless(observation, ground)
-    if let_operator_go_on is not None:
-        yield let_operator_go_on
+    stop_operator: list[Action] = []
+    let_operator_go_on: list[Action] = []
+    held = any(has_certificate(obj) for obj in revision_deployments(observation))
+    if held or ground.network(observation).on(SYSTEM):
+        ground, stop_operator, let_operator_go_on = with_operator_held(observation, ground)
+    yield from staged("Envoy", [*stop_operator, *_envoy(observation, ground, held=held)])
+    yield from staged("activators", _activators(ground))
+    rolling = [hold.release(ground, hold.revision(ground))] if held else []
+    yield from staged("queue-proxies", [*rolling, steps.revisions("revisions", encrypted=False), *let_operator_go_on])
 
 
-def _hitless(observation: Observation, ground: Ground) -> Iterator[Action]:
+def _envoy(observation: Observation, ground: Ground, *, held: bool) -> Iterator[Action]:
     installation, limit, pace = ground.installation, freeze.LIMIT, freeze.PACE
     is_on = ground.network(observation).on(SYSTEM)
-    held = any(has_certificate(obj) for obj in revision_deployments(observation))
     if held:
         yield hold.hold(ground, hold.revision(ground))
         yield hold.at_work(ground, ROUTE)
@@ -99,12 +107,12 @@ def _hitless(observation: Observation, ground: Ground) -> Iterator[Action]:
     if is_on or freeze.is_frozen(observation, ground):
         yield freeze.resume(ground, "resume", ("freeze",))
     yield steps.ingresses("ingress-plain", installation)
+
+
+def _activators(ground: Ground) -> Iterator[Action]:
     yield restart.activator(ground)
-    yield steps.endpoints("endpoints", installation)
+    yield steps.endpoints("endpoints", ground.installation)
     yield _drained(ground)
-    if held:
-        yield hold.release(ground, hold.revision(ground))
-    yield steps.revisions("revisions", encrypted=False)
 
 
 def _drained(ground: Ground) -> Action:
@@ -114,14 +122,13 @@ def _drained(ground: Ground) -> Action:
         "See the last of the old activators gone",
         lambda observation: no_ending_activator(observation, ground.installation),
         frozenset({POD}),
-        stage=str(SYSTEM),
     )
 
 
 def _documented(ground: Ground) -> Iterator[Action]:
-    yield _flags(ground, (SYSTEM,))
-    yield restart.activator(ground)
-    yield steps.revisions("revisions", encrypted=False)
+    yield from staged("flags", [_flags(ground, (SYSTEM,))])
+    yield from staged("activators", [restart.activator(ground)])
+    yield from staged("queue-proxies", [steps.revisions("revisions", encrypted=False)])
 
 
 def _interruptions(observation: Observation, ground: Ground) -> Iterator[str]:

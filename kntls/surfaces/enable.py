@@ -36,6 +36,7 @@ from kntls.surfaces.order import (
     put_back_left_over,
     restoration,
     services,
+    staged,
     why_not_hitless,
     with_operator_held,
 )
@@ -117,34 +118,25 @@ def _system_internal(observation: Observation, ground: Ground) -> Iterator[str]:
 
 
 def _actions(observation: Observation, ground: Ground) -> Iterator[Action]:
-    yield from put_back_left_over(observation, ground)
+    others = tuple(surface for surface in Surface if ground.wants(surface) and surface != SYSTEM)
+    yield from staged("left over from an interrupted run", put_back_left_over(observation, ground))
+    yield from staged("issuers and trust", _trust(observation, ground))
+    if ground.wants(SYSTEM) and ground.network(observation).on(SYSTEM):
+        yield from _finishing(observation, ground, others)
+    elif ground.wants(SYSTEM) and is_needed(observation, ground):
+        yield from _carefully(observation, ground, others)
+    elif ground.wants(SYSTEM):
+        yield from _documented(observation, ground, others)
+    else:
+        yield from staged("certificates", _certificates(observation, ground, others))
+    yield from staged("proof", _proof(ground, others))
+
+
+def _trust(observation: Observation, ground: Ground) -> Iterator[Action]:
     yield from issuers.actions(observation, ground)
     yield from probe.actions(observation, ground)
     yield from bundle.actions(observation, ground)
     yield from probe.cleaning(observation, ground)
-    others = tuple(surface for surface in Surface if ground.wants(surface) and surface != SYSTEM)
-    if not ground.wants(SYSTEM):
-        yield _references(observation, ground)
-        yield from _others(ground, others)
-    elif ground.network(observation).on(SYSTEM):
-        yield _references(observation, ground)
-        yield from _finishing(observation, ground, others)
-    elif is_needed(observation, ground):
-        yield from _carefully(observation, ground, others)
-    else:
-        yield _references(observation, ground)
-        yield from _documented(ground, others)
-    yield from _proof(ground, others)
-
-
-def _carefully(observation: Observation, ground: Ground, others: tuple[Surface, ...]) -> Iterator[Action]:
-    ground, stop_operator, let_operator_go_on = with_operator_held(observation, ground)
-    if stop_operator is not None:
-        yield stop_operator
-    yield _references(observation, ground)
-    yield from _hitless(observation, ground, others)
-    if let_operator_go_on is not None:
-        yield let_operator_go_on
 
 
 def _references(observation: Observation, ground: Ground) -> Action:
@@ -157,11 +149,12 @@ def _references(observation: Observation, ground: Ground) -> Action:
 
     listed = ", ".join(dict.fromkeys(names.values()))
     sentence = f"Name {listed} as issuer in {CONFIG_CERTMANAGER}"
-    return setting(ground, "issuer-refs", sentence, CONFIG_CERTMANAGER, settings, stage="issuers")
+    return setting(ground, "issuer-refs", sentence, CONFIG_CERTMANAGER, settings)
 
 
-def _others(ground: Ground, others: tuple[Surface, ...]) -> Iterator[Action]:
-    """Surfaces that only need the certificate controller: hitless by themselves."""
+def _certificates(observation: Observation, ground: Ground, others: tuple[Surface, ...]) -> Iterator[Action]:
+    """References, flags of surfaces that need nothing but certificates, and the controller that makes those."""
+    yield _references(observation, ground)
     if others:
         yield steps.flags(ground, others)
     yield restart.controller(ground)
@@ -172,43 +165,50 @@ def _others(ground: Ground, others: tuple[Surface, ...]) -> Iterator[Action]:
 def _finishing(observation: Observation, ground: Ground, others: tuple[Surface, ...]) -> Iterator[Action]:
     """system-internal is on already: what an interrupted run, or somebody by hand, left to do."""
     installation = ground.installation
-    yield from _others(ground, others)
-    yield steps.routing_certificate(ground)
-    yield steps.revisions("revisions", encrypted=True)
-    yield restart.activator(ground)
-    yield steps.endpoints("endpoints", installation)
-    yield steps.port("port-443", installation, 443)
+    yield from staged("certificates", _certificates(observation, ground, others))
+    yield from staged("queue-proxies", [steps.revisions("revisions", encrypted=True)])
+    rest = [
+        steps.routing_certificate(ground),
+        restart.activator(ground),
+        steps.endpoints("endpoints", installation),
+        steps.port("port-443", installation, 443),
+    ]
     if freeze.is_frozen(observation, ground):
-        yield freeze.resume(ground, "resume")
+        rest.append(freeze.resume(ground, "resume"))
+    yield from staged("activators and Envoy", rest)
 
 
-def _documented(ground: Ground, others: tuple[Surface, ...]) -> Iterator[Action]:
+def _documented(observation: Observation, ground: Ground, others: tuple[Surface, ...]) -> Iterator[Action]:
     """Flag, controller, certificate, activator: requests fail until everything has followed."""
-    yield steps.flags(ground, (*others, SYSTEM))
-    yield restart.controller(ground)
-    yield steps.routing_certificate(ground)
-    yield restart.activator(ground)
-    yield steps.revisions("revisions", encrypted=True)
+    first = [_references(observation, ground), steps.flags(ground, (*others, SYSTEM)), restart.controller(ground)]
+    yield from staged("certificates", [*first, steps.routing_certificate(ground)])
+    yield from staged("activators", [restart.activator(ground)])
+    yield from staged("queue-proxies", [steps.revisions("revisions", encrypted=True)])
 
 
-def _hitless(observation: Observation, ground: Ground, others: tuple[Surface, ...]) -> Iterator[Action]:
-    installation = ground.installation
+def _carefully(observation: Observation, ground: Ground, others: tuple[Surface, ...]) -> Iterator[Action]:
+    """The order that drops no request, with the operator held around it where there is one."""
+    ground, stop_operator, let_operator_go_on = with_operator_held(observation, ground)
     alone = not others and not ground.network(observation).surfaces
+    wildcard = [_certificates_on(ground)] if alone else []
+    made = [*_certificates(observation, ground, others), steps.routing_certificate(ground), certificates.making(ground)]
+    yield from staged("certificates", [*stop_operator, *wildcard, *made])
+    yield from staged("queue-proxies", _queue_proxies(ground))
+    yield from staged("activators and Envoy", _activators(ground))
+    yield from staged("let go", [hold.release(ground, hold.revision(ground))])
     if alone:
-        yield _certificates_on(ground)
-    yield from _others(ground, others)
-    yield steps.routing_certificate(ground)
-    yield certificates.making(ground)
+        yield from staged("let go", [_certificates_off(ground)])
+    yield from staged("let go", let_operator_go_on)
+
+
+def _queue_proxies(ground: Ground) -> Iterator[Action]:
+    installation = ground.installation
     yield hold.at_work(ground, REVISION, ROUTE)
     yield steps.ingresses("ingress-before", installation)
     yield from _first_freeze(ground)
     yield steps.revisions("revisions", encrypted=True)
     yield steps.endpoints("endpoints", installation)
     yield steps.ingresses("ingress-between", installation)
-    yield from _second_freeze(ground)
-    yield hold.release(ground, hold.revision(ground))
-    if alone:
-        yield _certificates_off(ground)
 
 
 def _first_freeze(ground: Ground) -> Iterator[Action]:
@@ -218,17 +218,17 @@ def _first_freeze(ground: Ground) -> Iterator[Action]:
     on, off = {SYSTEM.flag: steps.ENABLED}, {SYSTEM.flag: steps.DISABLED}
     yield freeze.freeze(ground, "freeze/1", "Knative may now write what Envoy must not follow yet")
     yield replace(
-        setting_for_now(ground, "flag/moment", f"Turn on {SYSTEM} for a moment", CONFIG_NETWORK, on, stage=str(SYSTEM)),
+        setting_for_now(ground, "flag/moment", f"Turn on {SYSTEM} for a moment", CONFIG_NETWORK, on),
         temporary=True,
         inverse=lambda observation: straight(observation, installation, CONFIG_NETWORK, off),
         undone=plain.done,
         pace=pace,
     )
     yield steps.templates("templates", limit=limit, pace=pace)
-    yield hold.hold(ground, hold.revision(ground))
+    yield hold.hold(ground, hold.revision(ground), limit=2 * limit)
     back = f"Turn off {SYSTEM} again: Revisions keep their certificates, Envoy its ports"
     yield replace(
-        setting_for_now(ground, "flag/back", back, CONFIG_NETWORK, off, stage=str(SYSTEM)),
+        setting_for_now(ground, "flag/back", back, CONFIG_NETWORK, off),
         releases=("flag/moment",),
         pace=pace,
     )
@@ -236,7 +236,7 @@ def _first_freeze(ground: Ground) -> Iterator[Action]:
     yield freeze.resume(ground, "resume/1", ("freeze/1",))
 
 
-def _second_freeze(ground: Ground) -> Iterator[Action]:
+def _activators(ground: Ground) -> Iterator[Action]:
     """Every queue-proxy listens on the TLS port: now the activators, then Envoy."""
     installation, limit, pace = ground.installation, freeze.LIMIT, freeze.PACE
     yield freeze.freeze(ground, "freeze/2", "activators restart behind it")
@@ -265,7 +265,6 @@ def _certificates_on(ground: Ground) -> Action:
         changes,
         inverse=lambda observation: restoration(observation, ref),
         reads=frozenset({CONFIG_MAP}),
-        stage="certificates",
         temporary=True,
     )
 
@@ -278,7 +277,7 @@ def _proof(ground: Ground, others: tuple[Surface, ...]) -> Iterator[Action]:
     """What must be seen before we say that it is done."""
     for surface in others:
         if ground.wants(SYSTEM):
-            yield steps.addresses(surface, "https")
+            yield steps.addresses(surface, "https", "/last")
     if ground.wants(SYSTEM):
         yield steps.revisions("revisions-last", encrypted=True)
     yield steps.ingresses("ingress-last", ground.installation)

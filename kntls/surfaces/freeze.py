@@ -68,7 +68,6 @@ def freeze(ground: Ground, id: str, why: str) -> Action:
         changes,
         inverse=lambda observation: _resuming(observation, ground),
         reads=READS,
-        stage="system-internal",
         temporary=True,
         unbroken=True,
         undone=lambda observation: _resumed(observation, ground),
@@ -85,7 +84,6 @@ def resume(ground: Ground, id: str, releases: tuple[str, ...] = ()) -> Action:
         lambda observation: _resumed(observation, ground),
         lambda observation: _resuming(observation, ground),
         reads=READS,
-        stage="system-internal",
         releases=releases,
         pace=PACE,
     )

@@ -18,7 +18,7 @@ from kntls.model.objects import Object, ObjectRef, name_of, namespace_of
 from kntls.model.observation import Observation
 from kntls.model.plan import Action, Change, Progress, Verb
 from kntls.surfaces.config import operator_done
-from kntls.surfaces.freeze import LIMIT, PACE
+from kntls.surfaces.freeze import PACE
 from kntls.surfaces.request import Ground
 from kntls.surfaces.rollout import rolled_out
 
@@ -50,7 +50,7 @@ def is_possible(observation: Observation, ground: Ground) -> bool:
     return ground.request.may_hold and all(leases_of(observation, one) for one in needed)
 
 
-def hold(ground: Ground, target: Reconciler, *, pace: float = PACE, limit: float = 2 * LIMIT) -> Action:
+def hold(ground: Ground, target: Reconciler, *, pace: float = PACE, limit: float = 0.0) -> Action:
     """Take its Leases: its pods are deleted, and what they give back is ours before the new ones ask."""
     holder = ground.request.holder
 
@@ -73,7 +73,6 @@ def hold(ground: Ground, target: Reconciler, *, pace: float = PACE, limit: float
         changes,
         inverse=lambda observation: _releasing(observation, ground, target),
         reads=READS,
-        stage=f"hold the {target.name} reconciler",
         temporary=True,
         pace=pace,
         limit=limit,
@@ -99,7 +98,6 @@ def release(ground: Ground, target: Reconciler) -> Action:
         done,
         lambda observation: _releasing(observation, ground, target),
         reads=READS | ({KNATIVE_SERVING} if target.name == "operator" else frozenset()),
-        stage="let go",
         releases=(f"hold/{target.name}",),
     )
 
@@ -116,6 +114,5 @@ def at_work(ground: Ground, *names: str) -> Action:
         f"See Knative's reconcilers at work: {', '.join(names)}",
         done,
         reads=READS,
-        stage="system-internal",
         pace=0.5,
     )

@@ -220,7 +220,6 @@ def _making(ground: Ground) -> Action:
         lambda observation: ready(observation, ground, CA_ISSUER),
         changes,
         reads=READS,
-        stage="issuers",
     )
 
 
@@ -230,5 +229,4 @@ def _waiting(ground: Ground, name: str) -> Action:
         f"See ClusterIssuer {name} Ready with its CA",
         lambda observation: ready(observation, ground, name),
         reads=READS,
-        stage="issuers",
     )

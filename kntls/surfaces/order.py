@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from kntls.engine.restore import left_over, restoring
@@ -31,13 +31,18 @@ def is_needed(observation: Observation, ground: Ground) -> bool:
     return is_hitless(observation, ground) and any(revision_deployments(observation))
 
 
-def with_operator_held(observation: Observation, ground: Ground) -> tuple[Ground, Action | None, Action | None]:
+def staged(stage: str, actions: Iterable[Action]) -> Iterator[Action]:
+    """The same actions under one heading."""
+    return (replace(action, stage=stage) for action in actions)
+
+
+def with_operator_held(observation: Observation, ground: Ground) -> tuple[Ground, list[Action], list[Action]]:
     """The ground of a careful order: with an operator, the actions that stop it before and let it go on after."""
     operator = of_operator(observation) if ground.installation.operator else None
     if operator is None:
-        return ground, None, None
-    holding = hold.hold(ground, operator, pace=0.5, limit=0.0)
-    return replace(ground, operator_is_held=True), holding, hold.release(ground, operator)
+        return ground, [], []
+    holding = hold.hold(ground, operator, pace=0.5)
+    return replace(ground, operator_is_held=True), [holding], [hold.release(ground, operator)]
 
 
 def why_not_hitless(ground: Ground) -> str:
@@ -69,7 +74,6 @@ def put_back(ref: ObjectRef, id: str, releases: tuple[str, ...] = ()) -> Action:
         lambda observation: Progress.of({f"{ref} as before": not restoration(observation, ref)}),
         lambda observation: restoration(observation, ref),
         reads=frozenset({ref.kind}),
-        stage="clean up",
         releases=releases,
     )
 

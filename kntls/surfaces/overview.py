@@ -10,6 +10,7 @@ from kntls.certmanager import installation as certmanager
 from kntls.certmanager.installation import CertManager
 from kntls.certmanager.issuers import kind_of
 from kntls.certmanager.leaves import Leaf, leaf_of
+from kntls.engine.restore import left_over
 from kntls.errors import NotInstalled
 from kntls.knative import installation as knative
 from kntls.knative.config import issuer_ref, network
@@ -109,6 +110,11 @@ def _manager(observation: Observation) -> CertManager | None:
         return None
 
 
+def _left_over(observation: Observation) -> Iterator[str]:
+    for ref in left_over(observation):
+        yield f"{ref} is changed for a time only; `kntls enable` or `disable` goes on and puts it back"
+
+
 def overview(observation: Observation) -> Overview:
     """Judge an observation. Raises `NotInstalled` where there is no Knative Serving."""
     installation = knative.detect(observation)
@@ -122,6 +128,7 @@ def overview(observation: Observation) -> Overview:
         restarts_owed(observation, installation),
         _terminator(installation),
         support_level(installation),
+        tuple(_left_over(observation)),
     )
 
 

@@ -127,7 +127,6 @@ def _probe(ground: Ground, issuer: str, wanted: tuple[str, ...]) -> Action:
         guard,
         inverse=lambda observation: _deleting(observation, ref),
         reads=READS,
-        stage="issuers",
         temporary=True,
     )
 
@@ -144,6 +143,5 @@ def _clean(ground: Ground, issuer: str) -> Action:
         lambda observation: Progress.of({f"{ref} gone": observation.find(ref) is None}),
         lambda observation: _deleting(observation, ref),
         reads=READS,
-        stage="trust",
         releases=(f"probe/{issuer}",),
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kntls.knative.installation import Installation
-from kntls.knative.leases import CERTIFICATE, of_controller, pods_of, runs
+from kntls.knative.leases import CERTIFICATE, elects, of_controller, pods_of, runs
 from kntls.knative.names import ACTIVATOR, CONTROLLER, LEGACY_FLAG, Surface
 from kntls.model.kinds import CONFIG_MAP, DEPLOYMENT, LEASE, POD
-from kntls.model.objects import ObjectRef, dig
+from kntls.model.objects import ObjectRef, dig, name_of
 from kntls.model.observation import Observation
 from kntls.model.plan import Action, Change, Progress, Verb
 from kntls.surfaces.config import last_change
@@ -49,7 +49,7 @@ def _restart(
     def done(observation: Observation) -> Progress:
         return Progress.of({f"{ref} restarted": is_new(observation) and _rolled(observation, ref)})
 
-    return Action(id, sentence, done, changes, reads=READS, stage="restarts", limit=limit, pace=pace, releases=releases)
+    return Action(id, sentence, done, changes, reads=READS, limit=limit, pace=pace, releases=releases)
 
 
 def controller(ground: Ground, id: str = "restart/controller") -> Action:
@@ -63,7 +63,7 @@ def controller(ground: Ground, id: str = "restart/controller") -> Action:
     def is_new(observation: Observation) -> bool:
         if ground.installation.release[:2] < BUILT_IN:
             return True
-        if observation.knows(LEASE):
+        if elects(observation, ground.installation):
             return runs(observation, reconciler)
         return younger_than(pods_of(observation, reconciler), since(observation))
 
@@ -79,7 +79,7 @@ def controller_again(ground: Ground) -> Action:
         return last_change(observation, ground.installation) or ground.started.strftime(STAMP)
 
     def is_new(observation: Observation) -> bool:
-        if observation.knows(LEASE):
+        if elects(observation, ground.installation):
             return not runs(observation, reconciler)
         return younger_than(pods_of(observation, reconciler), since(observation))
 
@@ -88,7 +88,9 @@ def controller_again(ground: Ground) -> Action:
 
 
 def flag_changed(observation: Observation, ground: Ground) -> str:
-    """When system-internal was last switched."""
+    """When system-internal was last switched; empty where it never was."""
+    if not {Surface.SYSTEM_INTERNAL.flag, LEGACY_FLAG} & set(ground.network(observation).data):
+        return ""
     found = last_change(observation, ground.installation, Surface.SYSTEM_INTERNAL.flag, LEGACY_FLAG)
     return found or ground.started.strftime(STAMP)
 
@@ -99,15 +101,27 @@ def activators_are_new(observation: Observation, installation: Installation, sin
     return younger_than(pods, since)
 
 
+def _present(observation: Observation, installation: Installation) -> bool:
+    """Whether every activator was seen to present a certificate: better proof than any time."""
+    shown = {entry.server.name for entry in observation.presented if entry.role == ACTIVATOR and entry.chain}
+    live = [name_of(pod) for pod in activators(observation, installation)]
+    return bool(live) and set(live) <= shown
+
+
 def activator(ground: Ground, *, pace: float = 1.0, limit: float = 0.0) -> Action:
     """Have the activator read whether system-internal is on: it does so at its start."""
     installation = ground.installation
+
+    def is_new(observation: Observation) -> bool:
+        encrypted = ground.network(observation).on(Surface.SYSTEM_INTERNAL) and _present(observation, installation)
+        return encrypted or activators_are_new(observation, installation, flag_changed(observation, ground))
+
     return _restart(
         "restart/activator",
         "Restart the activator: it reads whether system-internal is on when it starts",
         installation.deployment(ACTIVATOR),
         lambda observation: flag_changed(observation, ground),
-        lambda observation: activators_are_new(observation, installation, flag_changed(observation, ground)),
+        is_new,
         limit,
         pace,
     )

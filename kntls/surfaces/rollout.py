@@ -189,8 +189,11 @@ def external_addresses(observation: Observation, scheme: str) -> Progress:
 
 
 def _is_external(route: Object) -> bool:
+    """Whether its URL is public: neither labelled cluster-local nor under the cluster's own domain."""
     opted_out = any(annotations_of(route).get(key, "").lower() == "true" for key in NO_EXTERNAL_TLS)
-    return labels_of(route).get(VISIBILITY_LABEL) != "cluster-local" and not opted_out
+    private = labels_of(route).get(VISIBILITY_LABEL) == "cluster-local"
+    inside = f".{namespace_of(route)}.svc." in str(dig(route, "status", "url", default=""))
+    return not (opted_out or private or inside)
 
 
 def serving_leaves(observation: Observation, installation: Installation) -> Progress:

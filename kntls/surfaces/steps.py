@@ -36,10 +36,10 @@ Judge = Callable[[Observation], Progress]
 
 
 def wait(
-    id: str, sentence: str, done: Judge, reads: frozenset[Kind], *, stage: str, pace: float = 1.0, limit: float = 0.0
+    id: str, sentence: str, done: Judge, reads: frozenset[Kind], *, pace: float = 1.0, limit: float = 0.0
 ) -> Action:
     """An action that only waits."""
-    return Action(f"wait/{id}", sentence, done, reads=reads, stage=stage, pace=pace, limit=limit)
+    return Action(f"wait/{id}", sentence, done, reads=reads, pace=pace, limit=limit)
 
 
 def routing_certificate(ground: Ground) -> Action:
@@ -50,7 +50,6 @@ def routing_certificate(ground: Ground) -> Action:
         f"See {ref} issued",
         lambda observation: issued(observation, (ref,)),
         frozenset({SECRET}),
-        stage="certificates",
         pace=0.5,
     )
 
@@ -73,7 +72,6 @@ def revisions(id: str, *, encrypted: bool) -> Action:
         f"See every Revision's pods {'with' if encrypted else 'without'} a certificate",
         lambda observation: rollout.revisions_rolled(observation, encrypted=encrypted),
         frozenset({DEPLOYMENT, REVISION}),
-        stage="system-internal",
         pace=0.5,
     )
 
@@ -85,7 +83,6 @@ def templates(id: str, *, limit: float, pace: float) -> Action:
         "See the certificate in every Revision's Deployment",
         lambda observation: rollout.templates(observation, encrypted=True),
         frozenset({DEPLOYMENT, REVISION}),
-        stage="system-internal",
         pace=pace,
         limit=limit,
     )
@@ -98,7 +95,6 @@ def endpoints(id: str, installation: Installation, *, limit: float = 0.0, pace: 
         "See only live activators and Revision pods among the endpoints",
         lambda observation: rollout.endpoints_current(observation, installation),
         frozenset({POD, SERVICE, ENDPOINT_SLICE, REVISION}),
-        stage="system-internal",
         pace=pace,
         limit=limit,
     )
@@ -111,7 +107,6 @@ def port(id: str, installation: Installation, number: int, *, limit: float = 0.0
         f"See every KIngress at port {number}",
         lambda observation: rollout.ports(observation, installation, number),
         frozenset({KINGRESS}),
-        stage="system-internal",
         pace=pace,
         limit=limit,
     )
@@ -124,20 +119,18 @@ def ingresses(id: str, installation: Installation) -> Action:
         "See every KIngress Ready with what it says now",
         lambda observation: rollout.ingresses_ready(observation, installation),
         frozenset({KINGRESS}),
-        stage="system-internal",
         pace=0.5,
     )
 
 
-def addresses(surface: Surface, scheme: str) -> Action:
+def addresses(surface: Surface, scheme: str, id: str = "") -> Action:
     """Every Route says that scheme."""
     judge = rollout.local_addresses if surface == Surface.CLUSTER_LOCAL else rollout.external_addresses
     return wait(
-        f"{surface}/{scheme}",
+        f"{surface}/{scheme}{id}",
         f"See every Route's {surface} address with {scheme}",
         lambda observation: judge(observation, scheme),
         frozenset({ROUTE}),
-        stage=str(surface),
     )
 
 
@@ -148,7 +141,6 @@ def served(installation: Installation) -> Action:
         "See every server present its certificate in a handshake",
         lambda observation: rollout.serving_leaves(observation, installation),
         reads=frozenset({POD, SECRET, KCERT, CONFIG_MAP, HANDSHAKES}),
-        stage="proof",
     )
 
 
@@ -171,5 +163,4 @@ def flags(ground: Ground, surfaces: tuple[Surface, ...]) -> Action:
         f"Turn on {' and '.join(surfaces)}",
         CONFIG_NETWORK,
         lambda observation: wanted(observation, ground),
-        stage="flags",
     )

@@ -11,8 +11,10 @@ from kntls.knative.names import ROUTING_CERTIFICATE
 from kntls.model.kinds import SECRET
 from kntls.model.objects import ObjectRef
 from kntls.model.observation import Observation
+from kntls.pki import boringssl, chain
 from kntls.pki.bundle import Reading, read_as_activator, read_as_kourier, read_first_block
 from kntls.pki.certificate import Certificate
+from kntls.pki.chain import Verdict
 from kntls.trust.bundles import bundles
 
 
@@ -28,6 +30,8 @@ class Consumer:
     """How it parses one value of a bundle."""
     read_ca_crt: Callable[[str], Reading]
     """How it parses `ca.crt` of `routing-serving-certs`."""
+    verify: Callable[..., Verdict] = chain.verify
+    """How it judges a leaf: Go's way, or Envoy's, with the same arguments."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def consumers(installation: Installation) -> tuple[Consumer, ...]:
     activator = Consumer("activator", installation.namespace, read_as_activator, read_first_block)
     if not installation.ingress_namespace:
         return (activator,)
-    kourier = Consumer("Envoy", installation.ingress_namespace, read_as_kourier, read_as_kourier)
+    kourier = Consumer("Envoy", installation.ingress_namespace, read_as_kourier, read_as_kourier, boringssl.verify)
     return (activator, kourier)
 
 

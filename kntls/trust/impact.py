@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kntls.certmanager.leaves import Leaf, leaves
@@ -11,7 +11,7 @@ from kntls.knative.names import ACTIVATOR, LEGACY_SAN, ROUTING_CERTIFICATE, ROUT
 from kntls.model.objects import dig
 from kntls.model.observation import Observation
 from kntls.pki.certificate import Certificate
-from kntls.pki.chain import verify
+from kntls.pki.chain import Verdict, verify
 from kntls.trust.bundles import published
 from kntls.trust.consumers import Consumer, EffectiveTrust, consumers, effective_trust
 
@@ -31,7 +31,7 @@ class Broken:
         return f"{self.consumer} would refuse {self.leaf}: {self.reason}"
 
 
-def _names(consumer: Consumer, leaf: Leaf) -> tuple[str, ...]:
+def names_asked(consumer: Consumer, leaf: Leaf) -> tuple[str, ...]:
     """The names a consumer may accept on that leaf; empty where it never meets it.
 
     The activator asks for the namespace's name behind `data-plane.knative.dev`; Kourier for `kn-routing` or
@@ -47,9 +47,13 @@ def _names(consumer: Consumer, leaf: Leaf) -> tuple[str, ...]:
 
 
 def _refusal(
-    chain: tuple[Certificate, ...], roots: tuple[Certificate, ...], observation: Observation, name: str
+    chain: tuple[Certificate, ...],
+    roots: tuple[Certificate, ...],
+    observation: Observation,
+    name: str,
+    judge: Callable[..., Verdict] = verify,
 ) -> str:
-    verdict = verify(chain[0], intermediates=chain[1:], roots=roots, at=observation.taken_at, name=name)
+    verdict = judge(chain[0], intermediates=chain[1:], roots=roots, at=observation.taken_at, name=name)
     return "" if verdict.ok else verdict.reason
 
 
@@ -87,9 +91,9 @@ def impact(observation: Observation, installation: Installation, removed: Certif
         trust = effective_trust(observation, consumer)
         left = _without(trust, removed)
         for leaf, chain, what in chains:
-            for name in _names(consumer, leaf):
-                if not _refusal(chain, trust.roots, observation, name) and (
-                    why := _refusal(chain, left, observation, name)
+            for name in names_asked(consumer, leaf):
+                if not _refusal(chain, trust.roots, observation, name, consumer.verify) and (
+                    why := _refusal(chain, left, observation, name, consumer.verify)
                 ):
                     broken.append(Broken(f"{consumer.name} in {consumer.namespace}", what, why))
                     break

@@ -1,9 +1,12 @@
 """The command line as a whole: start-up, exit codes, one-line errors."""
 
+import os
 import subprocess
 import sys
 
 import pytest
+
+from kntls.cli.main import COMMANDS
 
 HEAVY = ("kubernetes", "cryptography", "yaml", "rich", "pydantic")
 
@@ -30,3 +33,27 @@ def test_an_unknown_command_is_a_usage_error_with_a_suggestion():
 
 def test_common_flags_are_accepted_before_and_after_the_command():
     assert kntls("-o", "json", "version").stdout == kntls("version", "-o", "json").stdout != ""
+
+
+@pytest.mark.parametrize(("words", "expected"), [("kntls rot", "rotate-ca"), ("kntls rotate-ca roll", "rollback")])
+def test_a_shell_completes_commands_of_every_level(words, expected):
+    environment = {**os.environ, "_KNTLS_COMPLETE": "complete_bash", "COMP_WORDS": words}
+    environment["COMP_CWORD"] = str(len(words.split()) - 1)
+    done = subprocess.run([sys.executable, "-m", "kntls"], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == [expected]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_there_is_a_completion_script_for_each_shell(shell):
+    assert "_KNTLS_COMPLETE" in kntls("completion", shell).stdout
+
+
+def test_a_shell_without_a_script_is_a_usage_error():
+    assert kntls("completion", "tcsh").returncode == 2
+
+
+def test_every_command_of_the_table_can_be_loaded():
+    for command in COMMANDS:
+        done = kntls(command, "--help")
+        assert done.returncode == 0, done.stderr
+        assert f"kntls {command}" in done.stdout

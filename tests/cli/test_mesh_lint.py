@@ -48,7 +48,7 @@ def test_sarif_has_every_rule_and_the_result_with_its_file(policy, capsys):
 
 def test_junit_has_one_case_a_rule_and_counts_failures(policy, capsys):
     run(["mesh", "lint", "-f", policy, "-o", "junit"])
-    suite = ET.fromstring(capsys.readouterr().out)
+    suite = ET.fromstring(capsys.readouterr().out).find("testsuite")
     assert int(suite.get("tests")) == len(suite.findall("testcase"))
     assert [case.get("name") for case in suite.findall("testcase") if case.find("failure") is not None] == [
         "MESH-AUTHZ-003"

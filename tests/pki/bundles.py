@@ -36,6 +36,12 @@ TABLE = {
     "begun twice": ("-----BEGIN CERTIFICATE-----\nMIIB\n" + A.pem(), 1, 1, "", ""),
     "an empty block": ("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", 0, 0, "broken", "no certificate"),
     "another label": (A.pem().replace("CERTIFICATE", "TRUSTED CERTIFICATE"), 0, 0, "TRUSTED", "no certificate"),
+    "missing padding": ("-----BEGIN X-----\nAAA\n-----END X-----\n" + A.pem(), 1, 1, "", ""),
+    "too much padding": ("-----BEGIN X-----\nAAA==\n-----END X-----\n" + A.pem(), 1, 1, "", ""),
+    "padding that nothing needs": ("-----BEGIN X-----\nAAAA=\n-----END X-----\n" + A.pem(), 1, 1, "", ""),
+    "padding amid": ("-----BEGIN X-----\nAA==AAAA\n-----END X-----\n" + A.pem(), 1, 1, "", ""),
+    "characters amid": ("-----BEGIN X-----\nAAAA!AAA\n-----END X-----\n" + A.pem(), 1, 1, "", ""),
+    "headers only": ("-----BEGIN X-----\na: b\n-----END X-----\n" + A.pem(), 1, 1, "", ""),
     "labels that differ": (A.pem().replace("END CERTIFICATE", "END CERT"), 0, 0, "no PEM", "no certificate"),
 }
 

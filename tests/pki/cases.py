@@ -610,6 +610,16 @@ def constraints_apply_to_intermediates_names_too() -> Case:
     return _ask(root, _leaf(middle), middle)
 
 
+@case
+def a_name_that_is_no_domain_under_constraints() -> Case:
+    return _constrained([_DNS("example")], None, dns=["a..example"])
+
+
+@case
+def critical_policy_constraints() -> Case:
+    return _with_root(extra=[(x509.PolicyConstraints(None, 0), True)])
+
+
 def _bridged(*trusted: str, send: bool = True) -> Case:
     old, new = _root("old"), _root("new")
     bridge = forge("new", old, ca=True, key=new.private_key)
@@ -678,3 +688,81 @@ def too_many_roots_of_one_name() -> Case:
     crowd = [_root(ski=None) for _ in range(101)]
     leaf = _leaf(crowd[-1], aki=None).certificate
     return Case(leaf, tuple(pair.certificate for pair in crowd))
+
+
+@case
+def too_many_roots_of_one_name_but_a_key_identifier_that_fits() -> Case:
+    crowd = [_root() for _ in range(101)]
+    return Case(_leaf(crowd[-1]).certificate, tuple(pair.certificate for pair in crowd))
+
+
+@case
+def a_renewed_root_before_its_expired_self() -> Case:
+    old = _root(end=AT + SECOND)
+    renewed = _root(key=old.private_key)
+    return Case(_leaf(old).certificate, (renewed.certificate, old.certificate))
+
+
+@case
+def a_leaf_without_aki_and_the_right_root_of_its_name_first() -> Case:
+    old, new = _root(), _root()
+    return Case(_leaf(new, aki=None).certificate, (new.certificate, old.certificate))
+
+
+@case
+def a_trusted_intermediate_below_its_expired_root() -> Case:
+    root = _root(end=AT + SECOND)
+    middle = forge("middle", root, ca=True)
+    return Case(_leaf(middle).certificate, (middle.certificate, root.certificate))
+
+
+@case
+def a_trusted_intermediate_below_its_expired_root_sent_along() -> Case:
+    case = a_trusted_intermediate_below_its_expired_root()
+    return Case(case.leaf, case.roots, case.roots[:1])
+
+
+@case
+def an_intermediate_for_anything() -> Case:
+    return _line(1, eku=["any"])
+
+
+@case
+def a_p384_leaf() -> Case:
+    return _with_leaf(key_type="ecdsa-p384")
+
+
+@case
+def an_ed25519_root_of_a_p256_leaf() -> Case:
+    return _with_root(key_type="ed25519")
+
+
+@case
+def a_p521_root_of_a_p256_leaf() -> Case:
+    return _with_root(key_type="ecdsa-p521", hash=hashes.SHA512())
+
+
+@case
+def an_intermediate_with_the_name_of_the_root() -> Case:
+    root = _root("same")
+    middle = forge("same", root, ca=True)
+    return _ask(root, _leaf(middle), middle)
+
+
+@case
+def a_ca_renewed_with_its_key_but_another_key_identifier() -> Case:
+    old = _root(ski=b"1" * 20)
+    renewed = _root(key=old.private_key)
+    return Case(_leaf(old).certificate, (renewed.certificate,))
+
+
+@case
+def a_ca_renewed_with_another_key_identifier_beside_its_former_self() -> Case:
+    old = _root(ski=b"1" * 20)
+    renewed = _root(key=old.private_key)
+    return Case(_leaf(old).certificate, (renewed.certificate, old.certificate))
+
+
+@case
+def a_leaf_for_signing_only() -> Case:
+    return _with_leaf(ku=["key_encipherment"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -14,8 +15,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kntls.pki.certificate import Certificate
 from kntls.pki.create import KeyPair, PrivateKey, new_key, subject_key_identifier
 
+KEYS: dict[Certificate, PrivateKey] = {}
+"""The private key of everything forged, for tests that serve it."""
 AT = datetime(2026, 6, 1, tzinfo=UTC)
 YEAR = timedelta(days=365)
+shift: ContextVar[timedelta] = ContextVar("shift", default=timedelta())
+"""How much later everything happens: for those who cannot be told another time than now."""
 USAGES = [
     "digital_signature",
     "content_commitment",
@@ -56,7 +61,8 @@ def forge(
     key = key or new_key(key_type)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, cn)] if cn else [])
     issuer = by.certificate.parsed.subject if by else subject
-    builder = x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number(), begin, end)
+    validity = (moment + shift.get() for moment in (begin, end))
+    builder = x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number(), *validity)
     constraints = (ca, None) if bc == "default" else bc
     if constraints is not None:
         builder = builder.add_extension(x509.BasicConstraints(*constraints), bc_critical)
@@ -77,7 +83,8 @@ def forge(
     signer = by.private_key if by else key
     algorithm = None if isinstance(signer, ed25519.Ed25519PrivateKey) else hash
     der = builder.sign(signer, algorithm).public_bytes(Encoding.DER)
-    return KeyPair(Certificate.from_der(der), key, () if by is None else by.chain)
+    KEYS[certificate := Certificate.from_der(der)] = key
+    return KeyPair(certificate, key, () if by is None else by.chain)
 
 
 def tampered(pair: KeyPair) -> KeyPair:
@@ -85,4 +92,6 @@ def tampered(pair: KeyPair) -> KeyPair:
     der = pair.certificate.der
     serial = pair.certificate.serial.to_bytes((pair.certificate.serial.bit_length() + 8) // 8, "big")
     assert der.count(serial) == 1
-    return KeyPair(Certificate.from_der(der.replace(serial, serial[:-1] + bytes([serial[-1] ^ 1]))), pair.private_key)
+    changed = Certificate.from_der(der.replace(serial, serial[:-1] + bytes([serial[-1] ^ 1])))
+    KEYS[changed] = pair.private_key
+    return KeyPair(changed, pair.private_key)

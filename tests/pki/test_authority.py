@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from kntls.pki.authority import Problem, anchor, lint_ca, lint_certificate
 from kntls.pki.certificate import Certificate
 from kntls.pki.create import KeyPair, bridge, issue, new_ca
-from tests.pki.fixed import SHA1_LEAF
+from tests.pki.fixed import SHA1_LEAF, SHA1_ROOT
 from tests.pki.forge import AT, YEAR, forge
 
 QUARTER = timedelta(days=90)
@@ -166,12 +166,15 @@ def test_a_sound_leaf_has_no_problem():
         (leaf(end=AT + timedelta(seconds=1)), "not-valid-now", True),
         (leaf(end=AT + 20 * YEAR), "outlives-issuer", False),
         (leaf(dns=[]), "no-san", True),
-        (leaf(eku=["clientAuth"]), "not-for-servers", True),
+        (leaf(eku=["clientAuth"]), "refused-by-envoy", True),
+        (leaf(eku=["any"]), "refused-by-envoy", True),
+        (leaf(ku=["key_encipherment"]), "refused-by-envoy", True),
+        (leaf(key_type="ed25519"), "refused-by-envoy", True),
         (leaf(ca=True), "leaf-is-a-ca", False),
         (leaf(extra=[(UNKNOWN, True)]), "critical-extension", True),
         (leaf(cn="root"), "named-like-its-issuer", False),
         (leaf(aki=None), "no-aki", False),
-        (leaf(aki=b"x" * 20), "aki-mismatch", False),
+        (leaf(aki=b"x" * 20), "aki-mismatch", True),
         (leaf(key=rsa.generate_private_key(65537, 1024)), "weak-key", False),
     ],
 )
@@ -183,3 +186,8 @@ def test_each_flaw_of_a_leaf_is_found_and_no_other(certificate, code, fatal):
 def test_a_sha1_signature_is_found():
     found = lint_certificate(SHA1_LEAF, at=SHA1_LEAF.not_before)
     assert ("weak-signature", True) in [(problem.code, problem.fatal) for problem in found]
+
+
+def test_how_a_root_signed_itself_does_not_matter():
+    asked = {"at": SHA1_ROOT.not_before, "leaf_lifetime": QUARTER}
+    assert lint_ca((SHA1_ROOT,), (), SHA1_ROOT.public_key_hash, **asked) == ()

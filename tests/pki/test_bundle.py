@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kntls.pki import bundle
@@ -78,6 +78,14 @@ def test_what_is_written_is_strict_and_read_alike_by_everybody(certificates):
 @pytest.mark.parametrize("name", [n for n, row in TABLE.items() if n != "one certificate"])
 def test_everything_else_is_not_strict_for_a_reason(name):
     assert bundle.is_strict(TABLE[name][0])
+
+
+@example("\ud800")
+@given(st.text(st.characters(exclude_categories=())))
+def test_any_text_at_all_can_be_read(text):
+    for read in (bundle.read_as_kourier, bundle.read_as_activator, bundle.read_first_block):
+        assert not read(text).accepted
+    assert bundle.is_strict(text)
 
 
 def test_a_repeated_certificate_is_not_strict():

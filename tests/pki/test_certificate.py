@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from kntls.errors import InputError
 from kntls.pki.certificate import Certificate
 from kntls.pki.create import KEY_TYPES, issue, new_ca
+from tests.pki.fixed import SHA1_LEAF, SHA1_ROOT
 
 AT = datetime(2026, 6, 1, tzinfo=UTC)
 YEAR = timedelta(days=365)
@@ -85,6 +88,12 @@ def test_key_and_signature_types_have_their_usual_names():
     assert kinds("ed25519") == ("Ed25519", "Ed25519")
 
 
+def test_old_signatures_are_still_told():
+    assert SHA1_ROOT.signature_algorithm == "ECDSA with SHA-1"
+    assert SHA1_ROOT.is_self_signed
+    assert SHA1_LEAF.signed_by(SHA1_ROOT)
+
+
 def test_a_signature_by_another_kind_of_key_is_simply_not_its():
     elliptic, rsa = (new_ca("same name", key_type=kind, lifetime=YEAR) for kind in ("ecdsa-p256", "rsa-2048"))
     assert not issue(elliptic, dns=["a"], lifetime=YEAR).certificate.signed_by(rsa.certificate)
@@ -116,6 +125,42 @@ def test_what_is_no_certificate_is_refused_in_one_line(der):
     with pytest.raises(InputError, match="not a certificate") as refused:
         Certificate.from_der(der)
     assert "\n" not in str(refused.value)
+
+
+def forged(change) -> bytes:
+    """The bytes of a CA with the serial number 127, changed."""
+    der = new_ca("a", lifetime=YEAR, at=AT, serial=127).certificate.der
+    changed = change(der)
+    assert changed != der
+    return changed
+
+
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+@pytest.mark.parametrize(
+    ("change", "flaw"),
+    [
+        (lambda der: der.replace(b"\x02\x01\x7f", b"\x02\x01\xff"), "its serial number is negative"),
+        (
+            lambda der: der[::-1].replace(b"\x02\x03\x04", b"\x03\x03\x04", 1)[::-1],
+            "its two signature algorithms differ",
+        ),
+    ],
+)
+def test_what_go_does_not_parse_is_refused(change, flaw):
+    with pytest.raises(InputError, match=flaw):
+        Certificate.from_der(forged(change))
+
+
+def test_a_serial_number_of_zero_is_read_without_a_warning():
+    changed = forged(lambda der: der.replace(b"\x02\x01\x7f", b"\x02\x01\x00"))
+    read = f"from kntls.pki.certificate import Certificate; print(Certificate.from_der({changed!r}).serial)"
+    told = subprocess.run([sys.executable, "-c", read], capture_output=True, text=True, check=True)
+    assert (told.stdout, told.stderr) == ("0\n", "")
+
+
+def test_a_curve_that_go_does_not_know_is_refused():
+    with pytest.raises(InputError, match="on a curve that clients do not know"):
+        new_ca("a", lifetime=YEAR, key=ec.generate_private_key(ec.SECP256K1()))
 
 
 def test_trailing_bytes_are_refused_as_go_does(leaf):

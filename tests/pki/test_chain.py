@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kntls.pki import chain
+from kntls.pki import boringssl, chain
 from kntls.pki.certificate import Certificate
 from kntls.pki.chain import Pool, verify
 from kntls.pki.create import KeyPair, bridge, issue, new_ca
@@ -133,5 +133,12 @@ def test_a_pool_that_is_built_once_gives_the_same_verdict(leaf, sent, roots):
 @given(st.sampled_from(LEAVES), _SOME, _SOME)
 def test_remembered_signatures_change_no_verdict(leaf, sent, roots):
     first = verify(leaf, intermediates=sent, roots=roots, at=AT)
-    chain._made_by.cache_clear()
+    chain._remembered.cache_clear()
     assert verify(leaf, intermediates=sent, roots=roots, at=AT) == first
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(LEAVES), _SOME, _SOME)
+def test_of_sound_certificates_go_accepts_all_that_envoy_accepts(leaf, sent, roots):
+    if boringssl.verify(leaf, intermediates=sent, roots=roots, at=AT):
+        assert verify(leaf, intermediates=sent, roots=roots, at=AT)

@@ -58,6 +58,12 @@ def test_a_bridge_is_the_new_ca_in_all_but_its_issuer():
     assert across.not_after == old.certificate.not_after
 
 
+def test_a_bridge_ends_with_whichever_ends_first():
+    short, long = (new_ca(name, lifetime=years * YEAR, at=AT) for name, years in (("short", 1), ("long", 5)))
+    for new, old in ((short, long), (long, short)):
+        assert bridge(new, old, at=AT).not_after == short.certificate.not_after
+
+
 @pytest.mark.parametrize(
     ("old", "why"),
     [

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from tests.probe.servers import Serve
 
+_CHUNK = 16384
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -22,9 +23,11 @@ def _head(connection: socket.socket) -> dict[str, str]:
     return {"": first} | {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
-def _send(connection: socket.socket, content: bytes) -> None:
-    length = struct.pack(">BH", 126, len(content)) if len(content) > 125 else bytes([len(content)])
-    connection.sendall(b"\x82" + length + content)
+def _send(connection: socket.socket, *contents: bytes) -> None:
+    """All in one go, so that over TLS they share a record."""
+    lengths = [struct.pack(">BH", 126, len(c)) if len(c) > 125 else bytes([len(c)]) for c in contents]
+    frames = zip(lengths, contents, strict=True)
+    connection.sendall(b"".join(b"\x82" + length + content for length, content in frames))
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes:
@@ -66,8 +69,7 @@ def port_forward(target: tuple[str, int] | None, seen: list[dict[str, str]], sta
         protocol = f"Sec-WebSocket-Protocol: {asked['sec-websocket-protocol']}\r\n"
         connection.sendall(f"HTTP/1.1 101 Switching Protocols\r\n{answer}{protocol}\r\n".encode())
         port = int(asked[""].split("ports=")[1].split()[0])
-        for channel in (0, 1):
-            _send(connection, struct.pack("<BH", channel, port))
+        _send(connection, *(struct.pack("<BH", channel, port) for channel in (0, 1)))
         if target is None:
             _send(connection, b"\x01error forwarding port: dial tcp4 127.0.0.1: connect: connection refused")
             return
@@ -81,8 +83,8 @@ def _relay(connection: socket.socket, target: tuple[str, int]) -> None:
 
         def back() -> None:
             with suppress(OSError):
-                while data := pod.recv(1000):
-                    _send(connection, b"\0" + data)
+                while data := pod.recv(_CHUNK):
+                    _send(connection, *(b"\0" + data[start : start + 500] for start in range(0, len(data), 500)))
 
         threading.Thread(target=back, daemon=True).start()
         while frame := _receive(connection):

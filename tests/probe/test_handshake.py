@@ -7,6 +7,7 @@ import ssl
 import threading
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from kntls.pki.create import KeyPair, bridge, issue, new_ca
 from kntls.probe.dial import DirectDialer
@@ -75,6 +76,23 @@ def test_an_expired_leaf_is_seen_and_refused(tmp_path, ca):
     assert seen.verdict.reason.startswith("expired ")
 
 
+def test_a_weak_leaf_is_seen_though_openssl_would_not_have_it(tmp_path, ca):
+    leaf = issue(ca, dns=["a"], key=rsa.generate_private_key(65537, 1024), lifetime=YEAR)
+    with server(tls(leaf, tmp_path)) as dial:
+        seen = handshake(dial, "a", roots=[ca.certificate])
+        assert not verified_handshake(dial, "a", roots=[ca.certificate]).verdict.ok
+    assert seen.chain == (leaf.certificate,)
+    assert seen.verdict.ok
+
+
+def test_an_intermediate_may_be_the_anchor_as_for_go_and_envoy(tmp_path, ca):
+    middle = issue(ca, common_name="middle", is_ca=True, lifetime=YEAR)
+    leaf = issue(middle, dns=["a"], lifetime=YEAR)
+    with server(tls(leaf, tmp_path)) as dial:
+        assert handshake(dial, "a", roots=[middle.certificate]).verdict.ok
+        assert verified_handshake(dial, "a", roots=[middle.certificate]).verdict.ok
+
+
 def test_tls_1_2_is_seen(tmp_path, ca):
     leaf = issue(ca, dns=["a"], lifetime=YEAR)
     with server(tls(leaf, tmp_path, maximum_version=ssl.TLSVersion.TLSv1_2)) as dial:
@@ -92,9 +110,9 @@ def test_a_long_server_name_and_none_at_all_are_sent(tmp_path, ca):
     assert names == [label, None]
 
 
-def fails(serve: Serve, **options: float) -> Handshake:
+def fails(serve: Serve, name: str = "a", **options: float) -> Handshake:
     with server(serve) as dial:
-        seen = handshake(dial, "a", **options)
+        seen = handshake(dial, name, **options)
     assert not seen.chain
     return seen
 
@@ -139,6 +157,11 @@ def test_a_server_without_certificate_is_a_failed_handshake():
             context.wrap_socket(connection, server_side=True)
 
     assert "handshake failure" in fails(serve).error
+
+
+@pytest.mark.parametrize("name", ["ä", ".a", "a" * 300])
+def test_a_name_that_cannot_be_sent_is_an_error_and_no_traceback(name):
+    assert fails(lambda connection: connection.recv(1024) and None, name=name).error
 
 
 def test_a_name_that_does_not_resolve_is_an_error_and_no_traceback():

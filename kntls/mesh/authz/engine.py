@@ -29,7 +29,7 @@ from kntls.mesh.authz.model import (
 from kntls.mesh.authz.normalize import normalize
 from kntls.mesh.authz.peer import PeerModes, PortMode, peer_modes
 from kntls.mesh.authz.render import rule_set_filter
-from kntls.mesh.authz.selection import Policy, applying
+from kntls.mesh.authz.selection import Policy, applying, is_gateway
 
 
 class Cause(StrEnum):
@@ -105,10 +105,24 @@ class Engine:
         mesh: Mesh | None = None,
     ) -> None:
         self.mesh = mesh or Mesh()
-        self._policies = _by_namespace(policies)
-        self._peers = _by_namespace(peers)
-        self._tokens = _by_namespace(tokens)
+        self.policies, self.peers, self.tokens = tuple(policies), tuple(peers), tuple(tokens)
+        self._policies = _by_namespace(self.policies)
+        self._peers = _by_namespace(self.peers)
+        self._tokens = _by_namespace(self.tokens)
         self._compiled: dict[tuple[str, frozenset[tuple[str, str]], bool], Enforcement] = {}
+
+    def replacing(self, old: AuthorizationPolicy, new: AuthorizationPolicy | None) -> Engine:
+        """The same mesh with one policy changed, or without it."""
+        policies = [new if found is old else found for found in self.policies]
+        return Engine([found for found in policies if found is not None], self.peers, self.tokens, self.mesh)
+
+    def adding(self, policy: AuthorizationPolicy) -> Engine:
+        """The same mesh with one policy more."""
+        return Engine((*self.policies, policy), self.peers, self.tokens, self.mesh)
+
+    def adding_peer(self, policy: PeerAuthentication) -> Engine:
+        """The same mesh with one PeerAuthentication more."""
+        return Engine(self.policies, (*self.peers, policy), self.tokens, self.mesh)
 
     def enforcement(self, workload: Workload, *, tcp: bool = False) -> Enforcement:
         """What applies to a workload, compiled once."""
@@ -139,7 +153,8 @@ class Engine:
             for action, policies in by_action.items()
         }
         rules = tuple(rule for found in self.token_policies(workload) for rule in found.rules)
-        peers = self._applying(self._peers, workload)
+        # a gateway's listeners go by the Gateway's own TLS settings, not by PeerAuthentication
+        peers = () if is_gateway(workload) else self._applying(self._peers, workload)
         return Enforcement(sets, rules, peer_modes(peers, workload, self.mesh.root_namespace))
 
     def filters(self, workload: Workload, *, tcp: bool = False) -> list[dict[str, Any]]:
@@ -204,6 +219,8 @@ class Engine:
             if not rule.matches(request):
                 continue
             name = rule.policy.provider
+            if request.tcp and extauthz.is_http_only(name, self.mesh.providers):
+                continue
             bad = "more than one provider" if len(names) > 1 else extauthz.problem(name, self.mesh.providers)
             if bad:
                 return Decision(Cause.CUSTOM_DENIES, _denied(request), mode, rule, bad)

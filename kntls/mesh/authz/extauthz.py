@@ -41,6 +41,13 @@ def problem(name: str, providers: Sequence[Mapping[str, Any]]) -> str:
     return "" if prefix.startswith("/") else f"extension provider {name!r}: pathPrefix must begin with '/'"
 
 
+def is_http_only(name: str, providers: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a usable provider speaks HTTP, and so is not asked about TCP connections."""
+    return not problem(name, providers) and any(
+        provider.get("name") == name and _kind(provider) == "envoyExtAuthzHttp" for provider in providers
+    )
+
+
 def custom_filters(rules: RuleSet, providers: Sequence[Mapping[str, Any]], *, tcp: bool) -> list[dict[str, Any]]:
     """The filters of the CUSTOM rules, provider by provider in the order of their names."""
     everything = (*(rules.enforced or ()), *(rules.shadow or ()))

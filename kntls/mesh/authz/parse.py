@@ -25,7 +25,9 @@ from kntls.mesh.resources import Resource
 from kntls.mesh.schema import negated
 
 DRY_RUN = "istio.io/dry-run"
-_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})  # Go's strconv.ParseBool
+TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+"""What Go's `strconv.ParseBool` takes, as Istio reads the annotation."""
 
 
 def authorization_policy(found: Resource) -> AuthorizationPolicy:
@@ -37,7 +39,7 @@ def authorization_policy(found: Resource) -> AuthorizationPolicy:
         Action(spec.get("action") or "ALLOW"),
         tuple(_rule(rule or {}) for rule in spec.get("rules") or ()),
         _scope(spec),
-        str(found.annotations.get(DRY_RUN, "")) in _TRUE,
+        str(found.annotations.get(DRY_RUN, "")) in TRUE,
         str((spec.get("provider") or {}).get("name") or ""),
         found.location,
     )

@@ -13,6 +13,14 @@ from kntls.mesh.authz.model import AuthorizationPolicy, PeerAuthentication, Requ
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 """The label of a pod that a Gateway API Gateway made."""
 
+_GATEWAYS = frozenset({"ingressgateway", "egressgateway"})
+
+
+def is_gateway(workload: Workload) -> bool:
+    """Whether it is one of Istio's gateways, by the label their Gateways select."""
+    return bool(_GATEWAYS & {workload.labels.get("istio"), workload.labels.get("knative")})
+
+
 Policy = TypeVar("Policy", AuthorizationPolicy, PeerAuthentication, RequestAuthentication)
 
 

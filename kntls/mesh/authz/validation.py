@@ -6,18 +6,22 @@ ValidateRequestAuthentication), `pkg/config/security/security.go`, and the CEL r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from kntls.mesh import schema
 from kntls.mesh.authz.matchers import BY_FIELD, Family, family_of
+from kntls.mesh.authz.parse import DRY_RUN, FALSE, TRUE
 from kntls.mesh.resources import Resource
 
 Problem = tuple[str, str]
 """Field path and reason."""
 
 _MOST_RULES = 512
+_DURATION = re.compile(r"([0-9]+(\.[0-9]+)?(ms|s|m|h))+")
+_HEADER = re.compile(r"[-_A-Za-z0-9]+")
 _TARGETS = frozenset(
     {
         ("", "Service"),
@@ -44,7 +48,22 @@ def problems(found: Resource) -> Iterator[Problem]:
     """Everything Istio would reject about this object (of a kind it validates here), in the order of its fields."""
     judge = _JUDGES.get(found.kind)
     if judge is not None:
+        yield from _dry_run(found)
         yield from judge(found.spec)
+
+
+def _dry_run(found: Resource) -> Iterator[Problem]:
+    """The annotation is for ALLOW and DENY policies, and a boolean as Go reads them (checkDryRunAnnotation)."""
+    value = found.annotations.get(DRY_RUN)
+    if value is None:
+        return
+    path, action = f"metadata.annotations[{DRY_RUN}]", found.spec.get("action") or "ALLOW"
+    if found.kind != "AuthorizationPolicy":
+        yield path, f"is not supported on a {found.kind}"
+    elif action not in ("ALLOW", "DENY"):
+        yield path, f"only supports the actions ALLOW and DENY, not {action}"
+    elif value not in TRUE | FALSE:
+        yield path, f"{value!r} is not a boolean"
 
 
 def _authorization_policy(spec: Mapping[str, Any]) -> Iterator[Problem]:
@@ -186,12 +205,16 @@ def _jwt_rule(rule: Mapping[str, Any], path: str) -> Iterator[Problem]:
     for index, header in enumerate(rule.get("fromHeaders") or ()):
         if not header.get("name"):
             yield f"{path}.fromHeaders[{index}].name", "must not be empty"
-    for name in ("fromParams", "fromCookies"):
+    if not _DURATION.fullmatch(rule.get("timeout") or "1s"):
+        yield f"{path}.timeout", f"{rule['timeout']!r} is not a duration: write it like 5s or 500ms"
+    for name in ("fromParams", "fromCookies", "spaceDelimitedClaims"):
         if "" in (rule.get(name) or ()):
             yield f"{path}.{name}", "must not hold an empty name"
     for index, copied in enumerate(rule.get("outputClaimToHeaders") or ()):
         if not copied.get("header") or not copied.get("claim"):
             yield f"{path}.outputClaimToHeaders[{index}]", "header and claim must be set"
+        elif not _HEADER.fullmatch(copied["header"]):
+            yield f"{path}.outputClaimToHeaders[{index}].header", f"{copied['header']!r} is not a header name"
 
 
 _JUDGES = {

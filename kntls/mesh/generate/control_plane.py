@@ -41,6 +41,8 @@ class ControlPlane:
     """PEM certificates that istiod trusts when it fetches JWKS."""
     knative: bool = False
     """Add what Knative needs: the gateway's label and the ports outside the sidecar."""
+    version: str = ""
+    """`spec.version` of the resource; empty leaves an existing one's as it is."""
 
 
 def _known(values: Sequence[str], legal: Sequence[str], what: str) -> None:
@@ -102,7 +104,7 @@ def _smcp_knative() -> dict[str, Any]:
 
 
 def _smcp(wanted: ControlPlane, target: Target) -> Generated:
-    spec: dict[str, Any] = {}
+    spec: dict[str, Any] = {"version": wanted.version} if wanted.version else {}
     if security := _smcp_security(wanted):
         spec["security"] = security
     if wanted.knative:
@@ -192,6 +194,10 @@ def _istio(wanted: ControlPlane, target: Target) -> Generated:
     peers = _peer(wanted, target)
     if target.flavour is Flavour.OSSM3:
         spec: dict[str, Any] = {"namespace": target.root_namespace}
+        if wanted.version:
+            spec["version"] = wanted.version
+        else:
+            notes = (*notes, "spec.version is left as it is; a new Istio resource needs --mesh-version")
         if values:
             spec["values"] = values
         return Generated((target.manifest(ISTIO, target.control_plane_name, spec=spec), *peers), notes)

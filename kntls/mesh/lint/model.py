@@ -13,9 +13,9 @@ from kntls.mesh.authz.parse import authorization_policy, peer_authentication, re
 from kntls.mesh.authz.peer import PeerModes, peer_modes
 from kntls.mesh.authz.selection import attaches
 from kntls.mesh.authz.validation import problems
+from kntls.mesh.control import settings, with_implied
 from kntls.mesh.inventory import Member, Membership, inventory, membership, ports_by_protocol
 from kntls.mesh.resources import Resource, Resources
-from kntls.mesh.settings import mesh_settings, with_implied
 from kntls.model.findings import Finding, Severity
 from kntls.model.kinds import Kind, by_manifest
 from kntls.model.objects import ObjectRef
@@ -47,8 +47,7 @@ class World:
     @cached_property
     def mesh(self) -> Mesh:
         """The mesh's settings."""
-        given = Mesh(root_namespace=self.root_namespace) if self.root_namespace else Mesh()
-        return mesh_settings(self.resources, given)
+        return settings(self.resources, self.root_namespace)
 
     @cached_property
     def _everything(self) -> Resources:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from itertools import groupby
 
+from kntls.mesh.cacerts.checks import RULES, CaRule
 from kntls.mesh.lint import REGISTRY, Rule
 
 TOPICS = {
@@ -15,6 +16,7 @@ TOPICS = {
     "KEY": "Secrets and certificates",
     "CP": "Control planes",
     "MEMBER": "Who is in the mesh",
+    "CA": "Plug-in CAs (`kntls mesh cacerts validate`)",
     "MIG": "From OpenShift Service Mesh 2 to 3",
 }
 """The middle part of an ID → the heading of its rules."""
@@ -31,11 +33,11 @@ they hold: add Services, Deployments (or Pods), Namespaces and the control plane
 """
 
 
-def _topic(rule: Rule) -> str:
+def _topic(rule: Rule | CaRule) -> str:
     return TOPICS[rule.id.split("-")[1]]
 
 
-def _entry(rule: Rule) -> str:
+def _entry(rule: Rule | CaRule) -> str:
     head = f'### <a id="{rule.anchor}"></a>{rule.id}: {rule.title}'
     return f"{head}\n\nSeverity: {rule.severity}. {rule.why}\n\nFix: {rule.fix}.\n"
 
@@ -43,7 +45,8 @@ def _entry(rule: Rule) -> str:
 def markdown() -> str:
     """The whole page; every rule has one anchor, its ID in lower case."""
     parts = [HEAD]
-    for topic, rules in groupby(REGISTRY.values(), _topic):
+    every: tuple[Rule | CaRule, ...] = (*REGISTRY.values(), *RULES.values())
+    for topic, rules in groupby(every, _topic):
         parts += [f"## {topic}\n", *map(_entry, rules)]
     return "\n".join(parts)
 

@@ -24,7 +24,7 @@ _TEMPLATE_TYPE = "type.googleapis.com/envoy.extensions.path.match.uri_template.v
 
 def path_only(path: str) -> str:
     """The path without query and fragment, as Envoy's `PathUtil::removeQueryAndFragment` cuts it."""
-    return re.split("[?#]", path, maxsplit=1)[0]
+    return path.partition("?")[0].partition("#")[0]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,165 @@
+"""What a check is: an identity, a positive sentence, what it must see, and a pure judgement.
+
+A check is added by one decorated function in the file of its category; its ID, once released, never changes meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kntls.checks.facts import Facts
+from kntls.model.findings import Severity
+from kntls.model.kinds import CONFIG_MAP, DEPLOYMENT, KNATIVE_SERVING, Kind
+from kntls.model.objects import ObjectRef
+
+ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
+DOCS = "https://github.com/kntls/kntls/blob/main/docs/checks.md"
+"""The page with one anchor for each check."""
+
+
+class Category(StrEnum):
+    """Groups of checks, in the order they are shown; the value is the group's name, also on the command line."""
+
+    API = "kubernetes-api"
+    VER = "versions"
+    CM = "cert-manager"
+    ISSUER = "issuers"
+    CONFIG = "configuration"
+    NS = "namespaces"
+    KCERT = "certificates"
+    RESTART = "restarts"
+    LEAF = "leaves"
+    TRUST = "trust"
+    SERVE = "serving"
+    ROT = "rotation"
+
+
+class Phase(StrEnum):
+    """When a check runs."""
+
+    RUNNING = "check"
+    BOTH = "check and check --pre"
+    BEFORE = "check --pre"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing a check found."""
+
+    object: ObjectRef | None
+    reason: str
+    fix: str = ""
+    """A command to copy, or a short instruction where no command does it."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What must be so for a check to apply at all."""
+
+    sentence: str
+    """`system-internal encryption is on`."""
+    holds: Callable[[Facts], bool | None]
+    """None where it cannot be told from what was read."""
+    needs: frozenset[Kind] = frozenset()
+
+
+@dataclass(frozen=True)
+class Check:
+    """One rule."""
+
+    id: str
+    sentence: str
+    """What is so when all is well: `every leaf is signed by a CA that its consumers trust`."""
+    severity: Severity
+    judge: Callable[[Facts], Iterable[Problem]]
+    why: str
+    """What goes wrong otherwise, and how it looks."""
+    remedy: str
+    """What to do about it, for the check reference."""
+    needs: frozenset[Kind]
+    """The kinds it must have seen."""
+    when: tuple[Condition, ...] = ()
+    causes: tuple[str, ...] = ()
+    """Checks whose findings are explained by this one's, and then shown beneath it."""
+    phase: Phase = Phase.RUNNING
+
+    @property
+    def category(self) -> Category:
+        """The group, from the ID."""
+        return Category[self.id.split("-")[1]]
+
+    @property
+    def anchor(self) -> str:
+        """Where the reference explains it."""
+        return f"{DOCS}#{self.id.lower()}"
+
+
+CHECKS: dict[str, Check] = {}
+"""Every check by ID; filled when `kntls.checks` is imported."""
+
+Judge = Callable[[Facts], Iterable[Problem]]
+
+
+def check(
+    id: str,
+    sentence: str,
+    severity: Severity,
+    *,
+    why: str,
+    remedy: str,
+    needs: Collection[Kind] = (),
+    when: Collection[Condition] = (),
+    causes: Collection[str] = (),
+    phase: Phase = Phase.RUNNING,
+) -> Callable[[Judge], Judge]:
+    """Register the decorated function as the judgement of a check. Raises `ValueError` for an ID used twice."""
+
+    def register(judge: Judge) -> Judge:
+        if id in CHECKS:
+            raise ValueError(f"two checks are called {id}")
+        CHECKS[id] = Check(
+            id, sentence, severity, judge, why, remedy, frozenset(needs), tuple(when), tuple(causes), phase
+        )
+        return judge
+
+    return register
+
+
+def _surface_on(facts: Facts, name: str) -> bool | None:
+    return None if facts.settings is None else any(surface == name for surface in facts.surfaces)
+
+
+_CONFIGURED = frozenset({CONFIG_MAP})
+INSTALLED = Condition(
+    "Knative Serving is installed",
+    # Files need not hold all of a cluster.
+    lambda facts: facts.installation is not None or (False if facts.observation.live else None),
+    _CONFIGURED,
+)
+MANAGED = Condition(
+    "cert-manager is installed", lambda facts: facts.manager is not None, frozenset({DEPLOYMENT})
+)  # fmt: skip
+ON = Condition(
+    "encryption is on for a surface",
+    lambda facts: None if facts.settings is None else bool(facts.surfaces),
+    _CONFIGURED,
+)
+INTERNAL = Condition(
+    "system-internal encryption is on", lambda facts: _surface_on(facts, "system-internal"), _CONFIGURED
+)
+LOCAL = Condition("cluster-local encryption is on", lambda facts: _surface_on(facts, "cluster-local"), _CONFIGURED)
+EXTERNAL = Condition(
+    "external-domain encryption is on", lambda facts: _surface_on(facts, "external-domain"), _CONFIGURED
+)
+OPERATED = Condition(
+    "an operator owns the configuration",
+    lambda facts: facts.installation is not None and facts.installation.operator is not None,
+    frozenset({CONFIG_MAP, KNATIVE_SERVING}),
+)
+KOURIER = Condition(
+    "Kourier is the ingress layer",
+    lambda facts: facts.installation is not None and bool(facts.installation.ingress_namespace),
+    frozenset({CONFIG_MAP, DEPLOYMENT}),
+)

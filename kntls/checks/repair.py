@@ -1,0 +1,220 @@
+"""The safe subset that `kntls check --fix` mends: nothing here can break a connection that works.
+
+A repair is an entry: which check, what to write, and when not to. What is not mended is printed as a command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kntls.certmanager.leaves import leaf_of, trigger
+from kntls.checks.check import CHECKS, Problem
+from kntls.checks.facts import Facts
+from kntls.checks.run import Report
+from kntls.knative.names import ACTIVATOR, CONTROLLER, ROUTING_CERTIFICATE, USER_CERTIFICATE, Surface
+from kntls.model.kinds import (
+    CERTIFICATE,
+    CLUSTER_ISSUER,
+    CONFIG_MAP,
+    CRD,
+    DEPLOYMENT,
+    HANDSHAKES,
+    KCERT,
+    POD,
+    SECRET,
+    Kind,
+)
+from kntls.model.objects import ObjectRef, dig
+from kntls.model.observation import Observation
+from kntls.model.plan import Action, Change, Plan, Progress, Verb
+from kntls.pki.bundle import is_strict, write
+from kntls.trust.bundles import Owner, bundle_of, readings
+
+ENOUGH = 2
+"""Ready replicas with which a restart leaves somebody to serve."""
+RESTARTED = "kntls.dev/restartedAt"
+ISSUANCE = frozenset({CERTIFICATE, SECRET, KCERT, CONFIG_MAP, CLUSTER_ISSUER, DEPLOYMENT})
+
+
+@dataclass(frozen=True)
+class Repair:
+    """How to mend what one check finds."""
+
+    sentence: Callable[[Problem], str]
+    changes: Callable[[Facts, Problem], tuple[Change, ...]]
+    """What to write; empty while there is nothing to write."""
+    obstacle: Callable[[Facts, Problem], str]
+    """Why it is not mended by itself; empty where it is."""
+    reads: frozenset[Kind]
+
+
+# ------------------------------------------------------------------ bundles
+
+
+def _strict_form(facts: Facts, problem: Problem) -> tuple[Change, ...]:
+    """Every certificate of each value, in the form both consumers read."""
+    obj = facts.observation.find(problem.object) if problem.object else None
+    if obj is None or problem.object is None:
+        return ()
+    data = {
+        key: write(readings(text)[0].accepted)
+        for key, text in bundle_of(obj).data.items()
+        if is_strict(text) and readings(text)[0].accepted
+    }
+    return (Change(Verb.MERGE, problem.object, {"data": data}),) if data else ()
+
+
+def _bundle_obstacle(facts: Facts, problem: Problem) -> str:
+    obj = facts.observation.find(problem.object) if problem.object else None
+    if obj is None or problem.object is None or problem.object.kind != CONFIG_MAP:
+        return "it is not a trust bundle"
+    bundle = bundle_of(obj)
+    if bundle.owner in (Owner.TRUST_MANAGER, Owner.EVENTING):
+        return f"{bundle.owner} writes it: mend its source {bundle.owner_name}"
+    if "PRIVATE KEY" in "".join(bundle.data.values()):
+        return "it holds a private key: see KN-TRUST-010"
+    if not _strict_form(facts, problem):
+        return "no certificate can be read from it"
+    return ""
+
+
+# ------------------------------------------------------------------ certificates
+
+
+def _certificate_ref(problem: Problem) -> ObjectRef | None:
+    """The Certificate to issue again: that of the finding, or of the routing Secret it names."""
+    ref = problem.object
+    if ref and ref.kind == SECRET and ref.name == ROUTING_CERTIFICATE:
+        return ObjectRef(CERTIFICATE, ROUTING_CERTIFICATE, ref.namespace)
+    return ref if ref and ref.kind == CERTIFICATE else None
+
+
+def _reissue(facts: Facts, problem: Problem) -> tuple[Change, ...]:
+    ref = _certificate_ref(problem)
+    obj = facts.observation.find(ref) if ref else None
+    if obj is None:
+        return ()
+    leaf = leaf_of(facts.observation, obj)
+    return () if leaf.issuing else (trigger(leaf, facts.at),)
+
+
+def _reissue_obstacle(facts: Facts, problem: Problem) -> str:
+    ref = _certificate_ref(problem)
+    if ref is None or facts.observation.find(ref) is None:
+        return "there is no Certificate to issue again"
+    if ref.name not in (ROUTING_CERTIFICATE, USER_CERTIFICATE):
+        return "re-issuing a Route's certificate closes its requests that outlast the gateway's drain time"
+    for id in ("KN-TRUST-020", "KN-ISSUER-003", "KN-ISSUER-008", "KN-KCERT-007"):
+        if any(True for _ in CHECKS[id].judge(facts)):
+            return f"what would be issued could be refused: mend {id} first"
+    return ""
+
+
+# ------------------------------------------------------------------ restarts
+
+
+def _restart(name: str) -> Callable[[Facts, Problem], tuple[Change, ...]]:
+    def changes(facts: Facts, problem: Problem) -> tuple[Change, ...]:
+        ref = ObjectRef(DEPLOYMENT, name, facts.serving)
+        obj = facts.observation.find(ref) or {}
+        marks = dig(obj, "spec", "template", "metadata", "annotations", default={})
+        rolling = dig(obj, "status", "updatedReplicas", default=0) < dig(obj, "spec", "replicas", default=1)
+        if rolling or (RESTARTED in marks and marks[RESTARTED] >= facts.at.strftime("%Y-%m-%dT%H:%M")):
+            return ()
+        stamp = facts.at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        body = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: stamp}}}}}
+        return (Change(Verb.MERGE, ref, body),)
+
+    return changes
+
+
+def _few(facts: Facts, name: str) -> str:
+    obj = facts.observation.find(ObjectRef(DEPLOYMENT, name, facts.serving)) or {}
+    ready = dig(obj, "status", "readyReplicas", default=0)
+    return "" if ready >= ENOUGH else f"only {ready} replica of {name} is ready: a restart could leave nobody"
+
+
+def _controller_obstacle(facts: Facts, problem: Problem) -> str:
+    if Surface.SYSTEM_INTERNAL in facts.surfaces:
+        return "it would turn system-internal encryption on, which needs an order: `kntls enable --system-internal`"
+    return _few(facts, CONTROLLER)
+
+
+def _activator_obstacle(facts: Facts, problem: Problem) -> str:
+    shown = [entry for entry in facts.observation.presented if entry.role == ACTIVATOR]
+    if not any(entry.chain for entry in shown):
+        return "it would turn system-internal encryption on, which needs an order: `kntls enable --system-internal`"
+    return _few(facts, ACTIVATOR)
+
+
+_STRICT = Repair(
+    lambda problem: f"Write {problem.object} in the form that all consumers read alike",
+    _strict_form,
+    _bundle_obstacle,
+    frozenset({CONFIG_MAP}),
+)
+_ISSUE_AGAIN = Repair(
+    lambda problem: f"Have {_certificate_ref(problem)} issued again", _reissue, _reissue_obstacle, ISSUANCE
+)
+REPAIRS: dict[str, Repair] = {
+    "KN-TRUST-003": _STRICT,
+    "KN-TRUST-022": _STRICT,
+    "KN-TRUST-006": _ISSUE_AGAIN,
+    "KN-LEAF-002": _ISSUE_AGAIN,
+    "KN-LEAF-003": _ISSUE_AGAIN,
+    "KN-RESTART-001": Repair(
+        lambda problem: "Restart the controller: only then it makes certificates",
+        _restart(CONTROLLER),
+        _controller_obstacle,
+        frozenset({DEPLOYMENT, KCERT, CERTIFICATE, CONFIG_MAP}),
+    ),
+    "KN-RESTART-005": Repair(
+        lambda problem: "Restart the controller: only then it makes certificates",
+        _restart(CONTROLLER),
+        _controller_obstacle,
+        frozenset({DEPLOYMENT, KCERT, CERTIFICATE, CONFIG_MAP, POD, CRD}),
+    ),
+    "KN-RESTART-002": Repair(
+        lambda problem: "Restart the activator: one of its pods runs with an older configuration",
+        _restart(ACTIVATOR),
+        _activator_obstacle,
+        frozenset({DEPLOYMENT, POD, CONFIG_MAP, KCERT, SECRET, HANDSHAKES}),
+    ),
+}
+"""Check → its repair; a new one is one entry."""
+
+
+def _still(check: str, object: ObjectRef | None, observation: Observation) -> bool:
+    return any(problem.object == object for problem in CHECKS[check].judge(Facts(observation)))
+
+
+def _action(check: str, problem: Problem) -> Action:
+    repair = REPAIRS[check]
+    name = f"{problem.object}: {CHECKS[check].sentence}" if problem.object else CHECKS[check].sentence
+    return Action(
+        f"{check}/{problem.object}",
+        repair.sentence(problem),
+        done=lambda observation: Progress.of({name: not _still(check, problem.object, observation)}),
+        changes=lambda observation: repair.changes(Facts(observation), problem),
+        guard=lambda observation: repair.obstacle(Facts(observation), problem),
+        reads=repair.reads,
+        stage=check,
+    )
+
+
+def plan(observation: Observation, report: Report) -> Plan:
+    """What can be mended safely, as a plan; everything else that was found is noted with its command."""
+    facts = Facts(observation)
+    actions: dict[str, Action] = {}
+    notes = []
+    for result in report.results:
+        repair = REPAIRS.get(result.check.id)
+        for problem in result.roots:
+            obstacle = repair.obstacle(facts, problem) if repair else ""
+            if repair and not obstacle:
+                actions.setdefault(repair.sentence(problem), _action(result.check.id, problem))
+            elif problem.fix:
+                why = f" ({obstacle})" if obstacle else ""
+                notes.append(f"{result.check.id} is yours to mend{why}: {problem.fix}")
+    return Plan("Mend what can be mended safely", tuple(actions.values()), tuple(dict.fromkeys(notes)))

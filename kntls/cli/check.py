@@ -1,0 +1,209 @@
+"""`kntls check`: is everything right?"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kntls.cli.options import Common, group, with_common
+from kntls.cli.session import live, output_of, seconds
+from kntls.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from kntls.checks import Check
+    from kntls.checks.run import Report
+    from kntls.cli.session import Live
+    from kntls.model.kinds import Kind
+    from kntls.model.objects import ObjectRef
+    from kntls.model.observation import Observation
+
+app = group("Is everything right?")
+
+OUTPUTS = ("table", "wide", "short", "json", "yaml", "junit", "sarif")
+PAUSE = 3.0
+"""Seconds between two looks with `--wait`."""
+
+Names = Annotated[
+    list[str] | None, typer.Argument(help="checks (KN-TRUST-003) or categories; all without", metavar="NAME")
+]
+Pre = Annotated[bool, typer.Option("--pre", help="is this cluster ready for encryption?")]
+Wait = Annotated[str, typer.Option("--wait", help="look again until nothing is wrong, at most so long", metavar="DUR")]
+FailOn = Annotated[str, typer.Option("--fail-on", help="`warning`: fail on warnings, too", metavar="LEVEL")]
+Smoke = Annotated[bool, typer.Option("--smoke", help="call a throw-away Service by every name it has")]
+Image = Annotated[str, typer.Option("--image", help="its image (that of a running Service)", metavar="IMAGE")]
+Fix = Annotated[bool, typer.Option("--fix", help="mend what can be mended without breaking a connection")]
+
+
+def _kinds() -> list[Kind]:
+    """What a check sees beyond objects; logs last, for they are read where handshakes failed."""
+    from kntls.model.kinds import CRD, HANDSHAKES, LOG, SELF_SUBJECT_ACCESS_REVIEW
+
+    return [HANDSHAKES, CRD, SELF_SUBJECT_ACCESS_REVIEW, LOG]
+
+
+def _session(common: Common) -> Live:
+    """Connect, observe, and gather the evidence only checks need."""
+    from kntls.checks.certmanager import REQUIRED_CRDS
+    from kntls.checks.facts import Facts
+    from kntls.checks.permissions import everything
+    from kntls.model.kinds import CRD, LOG, SELF_SUBJECT_ACCESS_REVIEW
+    from kntls.observe.access import asking
+    from kntls.observe.evidence import definitions, log_lines
+
+    def silent(observation: Observation) -> list[ObjectRef]:
+        return [shown.server for shown in observation.presented if shown.role == "queue-proxy" and shown.error]
+
+    session = live(common, partial=True)
+    session.observer.senses = {
+        **session.observer.senses,
+        CRD: definitions(REQUIRED_CRDS),
+        SELF_SUBJECT_ACCESS_REVIEW: asking(lambda seen: everything(Facts(seen))),
+        LOG: log_lines(silent, "queue-proxy"),
+    }
+    session.look(_kinds(), session.observation)
+    return session
+
+
+def _again(session: Live) -> Observation:
+    from kntls.observe.live import EVERYTHING
+
+    return session.look([*EVERYTHING, *_kinds()], session.observation)
+
+
+def _offline(common: Common) -> Observation:
+    from kntls.observe.files import from_files
+
+    return from_files(common.files or (), datetime.now(UTC))
+
+
+def _judge(observation: Observation, checks: tuple[Check, ...], namespace: str | None) -> Report:
+    from kntls.checks.run import run, within
+
+    report = run(observation, checks)
+    return within(report, namespace) if namespace else report
+
+
+def _until_right(session: Live, checks: tuple[Check, ...], namespace: str | None, limit: float) -> Report:
+    """Look again and again until nothing is wrong or the time is up; says on a terminal what is still wrong."""
+    end = time.monotonic() + limit
+    report = _judge(session.observation, checks, namespace)
+    while report.errors and time.monotonic() < end:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r\033[K{len(report.errors)} wrong, first {report.errors[0].check.id}; looking again …")
+        time.sleep(min(PAUSE, max(0.0, end - time.monotonic())))
+        report = _judge(_again(session), checks, namespace)
+    if sys.stderr.isatty() and limit:
+        sys.stderr.write("\r\033[K")
+    return report
+
+
+def _show(report: Report, output: str, common: Common, *, strict: bool) -> None:
+    from kntls.report import check_junit, checks, sarif
+    from kntls.report.document import emit
+    from kntls.report.text import Paint, colourful, width
+
+    if output in ("json", "yaml"):
+        emit("CheckReport", checks.body(report), output)
+    elif output == "junit":
+        sys.stdout.write(check_junit.render(report, strict=strict))
+    elif output == "sarif":
+        sys.stdout.write(sarif.render(report))
+    else:
+        paint = Paint(colourful(sys.stdout, common.no_color))
+        everything, short = output == "wide", output == "short"
+        sys.stdout.write(checks.render(report, paint, min(width(), 120), short=short, everything=everything))
+
+
+def _mend(session: Live, report: Report, common: Common) -> bool:
+    """Plan, ask, apply; whether anything may look different now. What is not mended is told with its command."""
+    from kntls.checks.facts import Facts
+    from kntls.checks.repair import plan
+    from kntls.cli.carry import carry_out
+
+    mending = plan(session.observation, report)
+    if not mending.actions:
+        sys.stderr.write("Nothing here can be mended without a decision of yours.\n")
+        return not common.dry_run
+    plain = common if common.output in ("json", "yaml") else replace(common, output="table")
+    return carry_out(mending, session, plain, namespace=Facts(session.observation).serving) is not None
+
+
+def _smoke(session: Live, common: Common, image: str, output: str) -> int:
+    """Run the smoke test, each step shown as it is seen. An interrupt removes the Service, too."""
+    from kntls.checks.facts import Facts
+    from kntls.checks.smoke import Smoke, home_of, require_knative, running_image
+    from kntls.probe.reach import dialer_for
+    from kntls.report import smoke
+    from kntls.report.document import emit
+    from kntls.report.text import Paint, colourful
+
+    facts = Facts(session.observation)
+    require_knative(facts)
+    test = Smoke(
+        session.cluster,
+        facts,
+        dialer_for(session.cluster),
+        common.namespace or home_of(facts),
+        image or running_image(facts),
+        seconds(common.timeout or "2m", "--timeout"),
+    )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    seen = []
+    paint = Paint(colourful(sys.stdout, common.no_color))
+    for step in test.run():
+        seen.append(step)
+        if output not in ("json", "yaml"):
+            sys.stdout.write(smoke.line(step, paint))
+            sys.stdout.flush()
+    if output in ("json", "yaml"):
+        emit("SmokeReport", smoke.body(seen), output)
+    return int(ExitCode.OK if all(step.ok for step in seen) else ExitCode.FINDINGS)
+
+
+def check(
+    common: Common,
+    names: Names = None,
+    pre: Pre = False,
+    wait: Wait = "",
+    fail_on: FailOn = "error",
+    fix: Fix = False,
+    smoke: Smoke = False,
+    image: Image = "",
+) -> int:
+    """Check everything that transport encryption needs, and say what is wrong, why, and how to mend it.
+
+    Exits 1 when something is wrong. What could not be looked at is listed, never taken for fine.
+    """
+    from kntls.checks.run import select
+
+    output = output_of(common, OUTPUTS)
+    if fail_on not in ("error", "warning"):
+        raise UsageError(f"no such level: {fail_on!r}", where="--fail-on", fix="error or warning")
+    chosen = select(names or (), pre=pre)
+    limit = seconds(wait, "--wait") if wait else 0.0
+    if common.files:
+        if fix or wait or smoke:
+            raise UsageError("files do not change", where="-f", fix="leave --fix, --smoke and --wait out")
+        report = _judge(_offline(common), chosen, common.namespace)
+    else:
+        session = _session(common)
+        if smoke:
+            return _smoke(session, common, image, output)
+        report = _until_right(session, chosen, common.namespace, limit)
+        if fix and not _mend(session, report, common):
+            return int(ExitCode.OK)
+        if fix:
+            _again(session)
+            report = _until_right(session, chosen, common.namespace, limit)
+    _show(report, output, common, strict=fail_on == "warning")
+    bad = report.errors or (fail_on == "warning" and report.warnings)
+    return int(ExitCode.FINDINGS if bad else ExitCode.OK)
+
+
+app.command()(with_common(check))

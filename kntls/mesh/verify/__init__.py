@@ -1,0 +1,1 @@
+"""Tenant isolation measured and set beside the offline verdict: live with curl in pods, or on real Envoys."""

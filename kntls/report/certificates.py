@@ -1,0 +1,115 @@
+"""How `kntls cert list` and `kntls cert verify` look, and the same as documents."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from kntls.checks.verification import Verification
+from kntls.report.checks import reference
+from kntls.report.text import WIDTH, Paint, short, table, until
+
+KINDS = {"cluster-local": "local", "external-domain": "external", "queue-proxy": "queue"}
+"""Kinds as a table of 80 columns calls them."""
+NAME, ISSUER, LEAST = 22, 18, 16
+"""Characters of a name, of an issuer, and of both at least; Routes' certificates have the Route's uid in theirs."""
+
+
+def _cut(name: str, size: int) -> str:
+    """The name, its middle left out where it is too long."""
+    tail = size // 2 - 1
+    return name if len(name) <= size else f"{name[: size - tail - 1]}…{name[-tail:]}"
+
+
+def listing(found: Iterable[Verification], at: datetime, *, wide: bool = False) -> str:
+    """The table of `cert list`; `wide` adds the signer, the fingerprint and whole names."""
+    head = ["NAMESPACE", "NAME", "KIND", "EXPIRES", "ISSUER", "STATUS"]
+    rows = []
+    for entry in found:
+        end = until(entry.expires, at) if entry.expires else "-"
+        if wide:
+            signer = entry.x509.issuer if entry.x509 else "-"
+            row = [entry.ref.namespace, entry.ref.name, entry.kind, end, entry.issuer, entry.status]
+            row += [signer, short(entry.x509.fingerprint) if entry.x509 else "-"]
+        else:
+            kind = KINDS.get(entry.kind, entry.kind)
+            row = [entry.ref.namespace, entry.ref.name, kind, end, entry.issuer, entry.status]
+        rows.append(row)
+    return table([*head, "SIGNED BY", "FINGERPRINT"], rows) if wide else table(head, _fitted(head, rows))
+
+
+def _fitted(head: list[str], rows: list[list[str]]) -> list[list[str]]:
+    """The rows with names and issuers cut to the room that the other columns leave them."""
+    others = [max(map(len, column)) + 2 for at, column in enumerate(zip(head, *rows, strict=True)) if at not in (1, 4)]
+    room = max(LEAST, WIDTH - sum(others) - 2)
+    issuer = min(ISSUER, room * 2 // 5)
+    return [[row[0], _cut(row[1], min(NAME, room - issuer)), *row[2:4], _cut(row[4], issuer), row[5]] for row in rows]
+
+
+def _line(ok: bool, text: str, paint: Paint, width: int) -> list[str]:
+    sign = paint("√", "green") if ok else paint("×", "red")
+    first, *rest = textwrap.wrap(text, width - 4, break_long_words=False, break_on_hyphens=False) or [""]
+    return [f"  {sign} {first}", *(f"      {line}" for line in rest)]
+
+
+def _rights(entry: Verification) -> dict[str, str]:
+    """What each aspect says when it is right."""
+    names = str(entry.x509.sans) if entry.x509 else ""
+    end = entry.x509.not_after.strftime("%Y-%m-%d %H:%M UTC") if entry.x509 else ""
+    return {
+        "names": f"names: {names}",
+        "key": "the key belongs to it",
+        "time": f"valid until {end}",
+        "chain": "it comes with its whole chain",
+        "issuer": f"signed by the CA that {entry.issuer} signs with",
+        "issuance": "",
+    }
+
+
+def details(found: Iterable[Verification], paint: Paint, width: int) -> str:
+    """The long form of `cert verify`: one block a Certificate."""
+    lines: list[str] = []
+    for entry in found:
+        lines.append(paint(f"{entry.ref.namespace}/{entry.ref.name}", "bold") + f"  {entry.kind}")
+        rights = _rights(entry)
+        for aspect, why in entry.problems.items():
+            if why:
+                lines += _line(False, f"{aspect}: {why}", paint, width)
+            elif rights[aspect] and entry.x509 and (entry.kind not in ("CA", "other") or aspect in ("key", "time")):
+                lines += _line(True, rights[aspect], paint, width)
+        for verdict in entry.accepted:
+            said = f"refused by {verdict.consumer}: {verdict.refusal}" if verdict.refusal else ""
+            lines += _line(not verdict.refusal, said or f"accepted by {verdict.consumer}", paint, width)
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _document(entry: Verification) -> dict[str, Any]:
+    cert = entry.x509
+    return {
+        "certificate": reference(entry.ref),
+        "kind": entry.kind,
+        "issuer": entry.issuer,
+        "ok": entry.ok,
+        "status": entry.status,
+        "names": list(cert.sans.names()) if cert else [],
+        "signedBy": cert.issuer if cert else "",
+        "fingerprint": cert.fingerprint if cert else "",
+        "notBefore": cert.not_before.strftime("%Y-%m-%dT%H:%M:%SZ") if cert else None,
+        "notAfter": cert.not_after.strftime("%Y-%m-%dT%H:%M:%SZ") if cert else None,
+        "problems": {aspect: why for aspect, why in entry.problems.items() if why},
+        "consumers": [{"name": verdict.consumer, "refusal": verdict.refusal} for verdict in entry.accepted],
+    }
+
+
+def body(found: Iterable[Verification], source: str, unread: Iterable[Any]) -> dict[str, Any]:
+    """The document `CertificateReport`."""
+    found = tuple(found)
+    return {
+        "source": source,
+        "success": all(entry.ok for entry in found),
+        "certificates": [_document(entry) for entry in found],
+        "notLookedAt": [{"what": entry.what, "reason": entry.reason} for entry in unread],
+    }
