@@ -119,9 +119,11 @@ def _system_internal(observation: Observation, ground: Ground) -> Iterator[str]:
 
 def _actions(observation: Observation, ground: Ground) -> Iterator[Action]:
     others = tuple(surface for surface in Surface if ground.wants(surface) and surface != SYSTEM)
-    yield from staged("left over from an interrupted run", put_back_left_over(observation, ground))
+    finishing = ground.wants(SYSTEM) and ground.network(observation).on(SYSTEM)
+    left = put_back_left_over(observation, ground, frozen=not finishing)
+    yield from staged("left over from an interrupted run", left)
     yield from staged("issuers and trust", _trust(observation, ground))
-    if ground.wants(SYSTEM) and ground.network(observation).on(SYSTEM):
+    if finishing:
         yield from _finishing(observation, ground, others)
     elif ground.wants(SYSTEM) and is_needed(observation, ground):
         yield from _carefully(observation, ground, others)
