@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kntls.cli.mesh_input import read_text
 from kntls.cli.options import Common, group, with_common
 from kntls.cli.session import Live, connect, output_of, seconds
 from kntls.errors import ExitCode, InputError, NotFound, Refused, UsageError
@@ -69,15 +70,6 @@ def _days(text: str, flag: str) -> timedelta:
     return timedelta(seconds=seconds(text, flag))
 
 
-def _text(path: str) -> str:
-    from pathlib import Path
-
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {getattr(error, 'strerror', error)}", where=path) from None
-
-
 def _root_pair(cert: str, key: str) -> KeyPair | None:
     """An existing root, its key from a file that stays where it is."""
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -89,7 +81,7 @@ def _root_pair(cert: str, key: str) -> KeyPair | None:
         return None
     if not (cert and key):
         raise UsageError("a root's certificate and key go together", fix="give both --root-cert and --root-key")
-    found, pem = certificates(_text(cert), cert), _text(key).encode()
+    found, pem = certificates(read_text(cert), cert), read_text(key).encode()
     if not found:
         raise InputError("holds no certificate", where=cert)
     try:
@@ -244,11 +236,11 @@ def _contents(directory: str) -> dict[str, str]:
 
     from kntls.mesh.cacerts.material import FILES
 
-    return {name: _text(str(Path(directory) / name)) for name in FILES}
+    return {name: read_text(str(Path(directory) / name)) for name in FILES}
 
 
 def install(common: Common, directory: Directory, root_namespace: Root = SYSTEM) -> None:
-    """Plug a CA in: the Secret, the SMCP's setting, and the owed restarts in order.
+    """Plug a CA in: the Secret, the SMCP's setting, the owed restarts in order; then look at live chains.
 
     Refused (exit 4) for a CA with errors, and for one that would replace a CA that is in use: that is a rotation
     (`kntls mesh cacerts next`).
@@ -270,7 +262,8 @@ def install(common: Common, directory: Directory, root_namespace: Root = SYSTEM)
             fix=f"kntls mesh cacerts next {directory}",
         )
     plan = install_plan(_contents(directory), ca, session.observation, place)
-    carry_out(plan, session, common, namespace=root_namespace)
+    if carry_out(plan, session, common, namespace=root_namespace) is not None:
+        _prove(common, ca)
 
 
 def remove(common: Common, root_namespace: Root = SYSTEM) -> None:
@@ -318,7 +311,7 @@ def check(
     ca = _source(common, directory, root_namespace)
     unread: list[Unread] = []
     if chains:
-        texts = {path: _text(path) for path in chains}
+        texts = {path: read_text(path) for path in chains}
         read = {p: from_config_dump if t.lstrip().startswith("{") else from_s_client for p, t in texts.items()}
         verdicts = [judge(read[path](text, path), ca, _now()) for path, text in texts.items()]
     else:
@@ -400,13 +393,7 @@ def next_(
         raise Refused(refusals[0], where=directory, fix=f"kntls mesh cacerts validate {directory}")
     step = next_step(old, new)
     if output in ("json", "yaml"):
-        body = {
-            "step": step.step.value,
-            "sentence": step.sentence,
-            "before": list(step.before),
-            "after": list(step.after),
-        }
-        emit("MeshCaStep", {**body, "roots": [each.fingerprint for each in step.roots]}, output)
+        emit("MeshCaStep", _step_body(step), output)
     else:
         typer.echo("\n".join(_step_texts(step)))
     if apply:
@@ -430,7 +417,18 @@ def _carry_step(common: Common, step: Next, directory: str, old: CaMaterial, pla
     if step.step in (Step.SIGN, Step.RETIRE):
         refusals += _unready(common, old)
     plan = next_plan(step, _contents(directory), session.observation, place, refusals)
-    carry_out(plan, session, common, namespace=place.namespace)
+    if carry_out(plan, session, common, namespace=place.namespace) is not None:
+        _prove(common, proposed)
+
+
+def _prove(common: Common, ca: CaMaterial) -> None:
+    """Look at what sidecars present now; exit code 1 where one lags behind."""
+    from dataclasses import replace
+
+    verdicts, unread = _live_verdicts(replace(common, namespace=None), ca)
+    _chain_table(verdicts, unread)
+    if unread or any(not each.ok for each in verdicts):
+        raise typer.Exit(int(ExitCode.FINDINGS))
 
 
 def _unready(common: Common, ca: CaMaterial) -> list[str]:

@@ -7,14 +7,16 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from kntls.cli.mesh_input import read_text
 from kntls.cli.options import Common, group, with_common
-from kntls.errors import InputError, Refused, UsageError
-from kntls.mesh.generate.model import Flavour, Generated, Target, parse_labels
+from kntls.errors import Refused, UsageError
+
+if TYPE_CHECKING:
+    from kntls.mesh.generate.model import Generated, Target
 
 app = group("Manifests for the mesh: YAML on standard output, a directory, a kustomization, or applied.")
 
@@ -31,7 +33,9 @@ SELECTOR = Annotated[str | None, _flag("--selector", "-l", help="labels of the w
 PORTS = Annotated[Many, _flag("--port", help="container port; repeat for more", metavar="PORT")]
 
 TARGET_FLAGS: dict[str, Any] = {
-    "flavour": Annotated[Flavour | None, _flag("--flavour", help="whose mesh (istio)")],
+    "flavour": Annotated[
+        str | None, _flag("--flavour", help="whose mesh: istio, ossm2 or ossm3 (istio)", metavar="FLAVOUR")
+    ],
     "root_namespace": Annotated[
         str | None, _flag("--root-namespace", help="the control plane's namespace (istio-system)", metavar="NS")
     ],
@@ -58,18 +62,26 @@ class _Where:
 
 
 def _take(values: dict[str, Any]) -> tuple[Target, _Where]:
+    from kntls.mesh.generate.model import Flavour, Target
+
     taken = {key: values.pop(key, None) for key in TARGET_FLAGS}
-    given = {key: taken[key] for key in ("flavour", "root_namespace", "cluster_domain") if taken[key]}
+    given = {key: taken[key] for key in ("root_namespace", "cluster_domain") if taken[key]}
+    flavour = taken["flavour"] or Flavour.ISTIO
+    if flavour not in tuple(Flavour):
+        raise UsageError(f"no flavour {flavour!r}", where="--flavour", fix="istio, ossm2 or ossm3")
     accepted = tuple(taken["outside"] or ())
     where = _Where(taken["directory"], taken["kustomize"], bool(taken["apply"]), accepted)
     if sum(map(bool, (where.directory, where.kustomize, where.apply))) > 1:
         raise UsageError("--directory, --kustomize and --apply exclude each other")
-    return Target(**given), where
+    return Target(Flavour(flavour), **given), where
 
 
 def _generator(function: Callable[..., Generated]) -> Callable[..., None]:
     """A command from a function `(common, target, **own) -> Generated`: adds the target's flags, writes the result."""
-    first = list(inspect.signature(function, eval_str=True).parameters.values())
+    # the mesh's own types are not imported before the command runs
+    types = get_type_hints(function, localns={"Target": object, "Generated": object}, include_extras=True)
+    plain = inspect.signature(function).parameters.values()
+    first = [parameter.replace(annotation=types[parameter.name]) for parameter in plain]
     kind = inspect.Parameter.KEYWORD_ONLY
     shared = [
         inspect.Parameter(name, kind, default=None, annotation=annotation) for name, annotation in TARGET_FLAGS.items()
@@ -187,6 +199,7 @@ def _policy(
     ports: PORTS = None,
 ) -> Generated:
     """One AuthorizationPolicy from a template, at mesh, namespace or workload scope."""
+    from kntls.mesh.generate.model import parse_labels
     from kntls.mesh.generate.policy import Request, policy
 
     request = Request(
@@ -246,6 +259,7 @@ def _mtls(
     ] = None,
 ) -> Generated:
     """Who must use mTLS: PeerAuthentications at mesh, namespace or workload level, and what goes with them."""
+    from kntls.mesh.generate.model import parse_labels
     from kntls.mesh.generate.mtls import Mode, Mtls, mtls, parse_ports
 
     if mode.upper() not in Mode.__members__:
@@ -262,15 +276,6 @@ def _mtls(
         tuple(prestop or ()),
     )
     return mtls(wanted, target)
-
-
-def _text(path: str | None) -> str:
-    if not path:
-        return ""
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {error}", where=path) from error
 
 
 @_generator
@@ -302,7 +307,7 @@ def _control_plane(
         max_tls or "",
         tuple(ciphers or ()),
         tuple(curves or ()),
-        _text(jwks_ca),
+        read_text(jwks_ca) if jwks_ca else "",
         knative,
         mesh_version or "",
     )
@@ -341,13 +346,14 @@ def _jwt(
 ) -> Generated:
     """Ask for JSON Web Tokens: RequestAuthentication and the policies that make it count."""
     from kntls.mesh.generate.jwt import Jwt, jwt
+    from kntls.mesh.generate.model import parse_labels
 
     wanted = Jwt(
         name,
         namespace,
         issuer,
         jwks_uri or "",
-        _text(jwks).strip(),
+        read_text(jwks).strip() if jwks else "",
         tuple(audiences or ()),
         parse_labels(selector) if selector else {},
         tuple(claims or ()),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kntls.cli.options import Common
 from kntls.cli.session import connect
+from kntls.errors import InputError
 
 if TYPE_CHECKING:
     from kntls.mesh.resources import Resources
@@ -29,3 +31,13 @@ def load(common: Common) -> tuple[Resources, tuple[Unread, ...]]:
 def input_of(common: Common) -> Resources:
     """The resources alone."""
     return load(common)[0]
+
+
+def read_text(path: str) -> str:
+    """A file's text. Raises `InputError` that names it and never shows its content."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=path) from None
+    except UnicodeDecodeError:
+        raise InputError("is no text file", where=path) from None

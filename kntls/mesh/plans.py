@@ -7,10 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from kntls.engine.predict import before_and_after
+from kntls.errors import Refused
+from kntls.model.concealed import Concealed
 from kntls.model.kinds import Kind, by_manifest
-from kntls.model.objects import Object, ObjectRef, name_of, namespace_of
+from kntls.model.objects import Object, ObjectRef, dig, name_of, namespace_of
 from kntls.model.observation import Observation
 from kntls.model.plan import Action, Change, Plan, Progress, Verb
+from kntls.pki.pem import certificates, public_key_hash_of_private_key
 
 
 def kind_of(manifest: Object) -> Kind:
@@ -47,9 +50,41 @@ def _action(manifest: Mapping[str, Any]) -> Action:
     )
 
 
-def apply_plan(title: str, manifests: Iterable[Mapping[str, Any]], *, notes: Iterable[str] = ()) -> Plan:
-    """A plan that applies these manifests in order."""
-    return Plan(title, tuple(map(_action, manifests)), notes=tuple(notes))
+def tls_secret(ref: ObjectRef, certificate: str, key: str) -> Action:
+    """A TLS Secret whose key is written and never shown. Raises `Refused` for a key of another certificate."""
+    found = certificates(certificate, str(ref))
+    public_key = public_key_hash_of_private_key(key.encode())
+    if not found or found[0].public_key_hash != public_key:
+        raise Refused("the key does not belong to the certificate", where=str(ref))
+    texts = {"tls.crt": certificate, "tls.key": Concealed(key)}
+    metadata = {"name": ref.name, "namespace": ref.namespace}
+    body = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": metadata,
+        "type": "kubernetes.io/tls",
+        "stringData": texts,
+    }
+
+    def done(observation: Observation) -> Progress:
+        current = observation.find(ref) or {}
+        same = dig(current, "data", "tls.crt") == certificate and current.get("publicKey") == public_key
+        return Progress(int(same), 1)
+
+    return Action(
+        id=f"apply/{ref.kind.resource}/{ref.namespace}/{ref.name}",
+        sentence=f"Write {ref}: {found[0]}",
+        done=done,
+        changes=lambda _: (Change(Verb.APPLY, ref, body, note="the key is not shown"),),
+        reads=frozenset({ref.kind}),
+    )
+
+
+def apply_plan(
+    title: str, manifests: Iterable[Mapping[str, Any]], *, more: Iterable[Action] = (), notes: Iterable[str] = ()
+) -> Plan:
+    """A plan that applies these manifests in order, then carries out `more`."""
+    return Plan(title, (*map(_action, manifests), *more), notes=tuple(notes))
 
 
 def kinds_of(plan: Plan) -> frozenset[Kind]:

@@ -81,8 +81,10 @@ def _kustomization(manifests: Manifests, resources: Sequence[str]) -> dict[str, 
 
 
 def _secret(place: str, files: Sequence[str]) -> dict[str, Any]:
+    """A Secret from files beside the kustomization: kustomize reads none outside its own directory."""
     namespace, _, name = place.partition("/")
-    return {"name": name, "namespace": namespace, "type": "kubernetes.io/tls", "files": list(files)}
+    beside = [f"{key}={Path(path).name}" for key, _, path in (each.partition("=") for each in files)]
+    return {"name": name, "namespace": namespace, "type": "kubernetes.io/tls", "files": beside}
 
 
 def write(directory: str, manifests: Manifests, *, kustomize: bool = False) -> list[str]:

@@ -60,6 +60,7 @@ def test_a_kustomization_is_what_kubectl_kustomize_builds(tmp_path, capsys):
         (["control-plane", "--jwks-ca", "/nowhere/ca.pem"], 2),
         (["mtls", "--mode", "LAX"], 2),
         (["baseline", "-o", "junit"], 2),
+        (["baseline", "--flavour", "linkerd"], 2),
     ],
 )
 def test_what_is_refused_says_why_in_one_line(arguments, code, capsys):
@@ -108,3 +109,11 @@ def test_without_anything_read_strict_says_that_it_does_not_know(capsys):
 def test_helm_values_cannot_be_applied(capsys):
     assert run(["mesh", "generate", "control-plane", "--min-tls", "TLSv1_2", "--apply", "--yes"]) == 2
     assert "helm" in capsys.readouterr().err
+
+
+def test_help_loads_neither_yaml_nor_cryptography():
+    script = (
+        "import sys; from kntls.cli.main import run; run(['mesh', 'generate', 'tenant', '--help']);"
+        "assert not {'yaml', 'cryptography', 'kubernetes', 'rich'} & set(sys.modules), sorted(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -1,5 +1,6 @@
 """Everything `kntls mesh generate` prints, put before a real API server that has Istio's CRDs."""
 
+import base64
 import json
 import os
 import subprocess
@@ -140,3 +141,51 @@ def test_verify_makes_its_workloads_measures_and_leaves_nothing_behind(served, c
     assert captured.err.count("made ") == captured.err.count("removed ") == 10
     left = kubectl("get", "deployments,ksvc", "-A", "-l", "app.kubernetes.io/part-of=kntls-verify", "-o", "name")
     assert not left.stdout
+
+
+def secret_file(name):
+    path = "{.data." + name.replace(".", "\\.") + "}"
+    answer = kubectl("get", "secret", "cacerts", "-n", "istio-system", "-o", f"jsonpath={path}")
+    return base64.b64decode(answer.stdout).decode()
+
+
+@pytest.fixture
+def istiod(served):
+    labels = {"app": "istiod"}
+    container = {"name": "d", "image": "dev.local/x", "env": [{"name": "ISTIO_MULTIROOT_MESH", "value": "true"}]}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container], "terminationGracePeriodSeconds": 1}}
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "istiod", "namespace": "istio-system", "labels": labels},
+        "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": template},
+    }
+    kubectl("apply", "-f", "-", stdin=json.dumps(deployment))
+    yield
+    kubectl("delete", "deployment", "istiod", "-n", "istio-system", "--ignore-not-found")
+    kubectl("delete", "secret", "cacerts", "-n", "istio-system", "--ignore-not-found")
+
+
+def test_a_plug_in_ca_is_installed_rotated_and_removed(istiod, tmp_path, capsys):
+    old, new = str(tmp_path / "old"), str(tmp_path / "new")
+    for place, name in ((old, "old"), (new, "new")):
+        names = ["--root-name", f"root {name}", "--ca-name", f"ca {name}"]
+        assert run(["mesh", "cacerts", "create", place, *names]) == 0
+    flags = ["--yes", "--timeout", "90s", "--kubeconfig", os.environ["KNTLS_E2E_KUBECONFIG"]]
+    assert run(["mesh", "cacerts", "install", old, *flags]) == 0
+    assert secret_file("ca-key.pem") == (tmp_path / "old" / "ca-key.pem").read_text()
+    assert run(["mesh", "cacerts", "install", new, *flags]) == 4, "replacing a CA in use is a rotation"
+    steps = []
+    for _ in range(4):
+        assert run(["mesh", "cacerts", "next", new, "--apply", *flags]) == 0
+        steps.append(capsys.readouterr().out.rpartition("next: ")[2].split()[0])
+        assert secret_file("root-cert.pem")
+    assert steps == ["trust", "sign", "retire", "done"]
+    for name in ("ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem"):
+        assert secret_file(name) == (tmp_path / "new" / name).read_text()
+    assert run(["mesh", "cacerts", "validate", *flags[3:]]) == 0
+    assert run(["mesh", "cacerts", "diff", new, *flags[3:]]) == 0
+    assert run(["mesh", "cacerts", "remove", *flags]) == 0
+    assert kubectl("get", "secret", "cacerts", "-n", "istio-system", check=False).returncode != 0
+    captured = capsys.readouterr()
+    assert "PRIVATE KEY" not in captured.out + captured.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kntls.errors import UsageError
@@ -101,10 +102,13 @@ def _wildcard(wanted: Integration, target: Target) -> Generated:
         raise UsageError("a certificate and its key go together", fix="give both --cert and --key, or --issuer")
     cert, key = wanted.certificate_file or "CERT.pem", wanted.key_file or "KEY.pem"
     command = f"kubectl create secret tls {wanted.secret_name} -n {target.root_namespace} --cert={cert} --key={key}"
-    files = {place: (f"tls.crt={cert}", f"tls.key={key}")} if wanted.key_file else {}
-    return Generated(
-        notes=(f"the wildcard Secret is not printed, its key belongs in no manifest: {command}",), secret_files=files
+    if not wanted.key_file:
+        return Generated(notes=(f"the wildcard Secret is not printed, its key belongs in no manifest: {command}",))
+    note = (
+        f"the wildcard Secret is not printed: --apply writes it, a kustomization takes {Path(cert).name} and "
+        f"{Path(key).name} from its own directory (keep them out of git), otherwise {command}"
     )
+    return Generated(notes=(note,), secret_files={place: (f"tls.crt={cert}", f"tls.key={key}")})
 
 
 def integration(wanted: Integration, target: Target) -> Generated:

@@ -71,3 +71,19 @@ def test_going_back_is_allowed_at_every_point():
     signing = replace(NEW, roots=both.roots)
     assert objections(both, OLD, multi_root=True) == ()
     assert objections(signing, both, multi_root=True) == ()
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_the_old_ca_given_as_the_new_one_leads_back_from_every_point(steps):
+    current = OLD
+    for _ in range(steps):
+        current = follow(next_step(current, NEW), current)
+    for _ in range(4):
+        step = next_step(current, OLD)
+        if step.step is Step.DONE:
+            break
+        base = OLD if step.step is Step.SIGN else current
+        proposed = replace(base, roots=step.roots)
+        assert objections(current, proposed, multi_root=True) == ()
+        current = proposed
+    assert (current.signer, current.roots) == (OLD.signer, OLD.roots)

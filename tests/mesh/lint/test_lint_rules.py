@@ -1,5 +1,5 @@
 import pytest
-from lint_cases import CASES, ECHO, NOW, NS, STRICT, allow, ap, deny, pa, rule, smcp
+from lint_cases import CASES, ECHO, NOW, NS, STRICT, allow, ap, deny, dr, ksvc, pa, roll, rule, secret, smcp
 
 from kntls.mesh.generate.baseline import baseline
 from kntls.mesh.generate.model import Target
@@ -83,3 +83,23 @@ def test_an_smcp_implies_its_mtls_for_every_rule_that_asks():
 def test_what_generate_prints_for_a_strict_mesh_has_no_errors():
     made = (*baseline(Target()).objects, *tenant(Tenant("t", ("t-1",), harden=True), Target()).objects)
     assert all(each.severity is Severity.INFO for each in found([*made, STRICT]))
+
+
+def test_the_rule_for_the_api_server_that_an_smcp_makes_is_no_conflict():
+    assert "MESH-MTLS-001" not in ids([smcp(dataPlane={"mtls": True})])
+
+
+def test_a_rule_for_a_namespace_outside_the_mesh_is_no_conflict():
+    plain = dr("old/db", "db.old.svc.cluster.local", "DISABLE")
+    assert "MESH-MTLS-001" in ids([STRICT, plain])
+    assert "MESH-MTLS-001" not in ids([STRICT, plain, roll("team-1")])
+
+
+def test_a_broken_certificate_breaks_no_rule():
+    broken = secret("a/s", tls_crt=b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    assert not {"MESH-KEY-002", "MESH-KEY-003"} & ids([broken])
+
+
+def test_a_workload_that_asks_for_a_sidecar_makes_its_namespace_a_tenants():
+    assert "MESH-MEMBER-002" in ids([roll("knative-serving", "knative-eventing"), ksvc("team/web")])
+    assert "MESH-MEMBER-002" not in ids([roll("team"), ksvc("team/web")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kntls.mesh.inventory import Member
+from kntls.mesh.inventory import INJECT, Member
 from kntls.mesh.lint.model import Hit, World, rule
 from kntls.mesh.resources import Resource
 from kntls.model.findings import Severity
@@ -41,10 +41,19 @@ def static_missing(world: World) -> Iterator[Hit]:
     fix="kntls mesh generate member-roll --namespace NAME",
 )
 def tenant_missing(world: World) -> Iterator[Hit]:
-    """Policies do nothing where no sidecar enforces them, and its workloads have no identity others could admit."""
-    for namespace, found in tenants(world).items():
-        if world.membership.ossm2 and not world.membership.members.get(namespace):
+    """Policies do nothing where no sidecar enforces them, and its workloads have no identity others could admit. A
+    tenant's namespace is one with a tenant's policies, or with workloads that ask for a sidecar."""
+    if not world.membership.ossm2:
+        return
+    wanted = {each.namespace: each.found for each in reversed(world.members) if _asks(each)} | tenants(world)
+    for namespace, found in wanted.items():
+        if not world.membership.members.get(namespace) and namespace != world.mesh.root_namespace:
             yield Hit(found, f"{namespace} is in no member roll")
+
+
+def _asks(member: Member) -> bool:
+    """Whether a workload asks for a sidecar."""
+    return "true" in (member.labels.get(INJECT), member.annotations.get(INJECT))
 
 
 @rule(

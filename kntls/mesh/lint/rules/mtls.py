@@ -54,6 +54,15 @@ def host_namespace(host: str, domain: str) -> str:
     return parts[-1] if host.endswith(f".svc.{domain}") and len(parts) == 2 else ""
 
 
+def _outside(world: World, destination: Resource) -> bool:
+    """Whether a rule's host is known to lie outside the mesh: the API server, or a namespace that is no member."""
+    domain = world.mesh.cluster_domain
+    host = full_host(destination, domain)
+    namespace = host_namespace(host, domain)
+    members = world.membership.members
+    return host == f"kubernetes.default.svc.{domain}" or bool(members and namespace and namespace not in members)
+
+
 def _server_modes(world: World, destination: Resource) -> dict[str, MtlsMode]:
     """The mode of what a rule leads to: its workloads, or their namespace (or the mesh) where none is known."""
     known = servers(world, destination)
@@ -76,10 +85,13 @@ def plaintext_to_strict(world: World) -> Iterator[Hit]:
     """A DestinationRule with tls DISABLE or SIMPLE wins over auto-mTLS; where the servers are STRICT, every call fails
     (503 from the client's own sidecar)."""
     for found in world.destination_rules:
-        if tls_mode(found) in ("DISABLE", "SIMPLE"):
-            strict = [place for place, mode in _server_modes(world, found).items() if mode is MtlsMode.STRICT]
-            if strict:
-                yield Hit(found, f"tls mode {tls_mode(found)} towards {strict[0]}, which is STRICT")
+        if tls_mode(found) not in ("DISABLE", "SIMPLE") or _outside(world, found):
+            continue
+        strict = [place for place, mode in _server_modes(world, found).items() if mode is MtlsMode.STRICT]
+        if strict:
+            severity = None if servers(world, found) else Severity.WARNING
+            doubt = "" if servers(world, found) else ", if its pods have a sidecar"
+            yield Hit(found, f"tls mode {tls_mode(found)} towards {strict[0]}, which is STRICT{doubt}", severity)
 
 
 @rule(

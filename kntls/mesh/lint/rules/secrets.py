@@ -6,9 +6,12 @@ import base64
 import binascii
 from collections.abc import Iterator, Mapping
 
+from kntls.errors import InputError
 from kntls.mesh.lint.model import Hit, World, rule
 from kntls.mesh.resources import Resource
 from kntls.model.findings import Severity
+from kntls.pki.certificate import Certificate
+from kntls.pki.pem import certificates
 
 
 def _values(secret: Resource) -> Mapping[str, str]:
@@ -41,9 +44,12 @@ def key_in_manifest(world: World) -> Iterator[Hit]:
             yield Hit(secret, f"{key} holds a private key")
 
 
-def _certificates(secret: Resource) -> list[str]:
-    text = _values(secret).get("tls.crt", "")
-    return [text] if "BEGIN CERTIFICATE" in text else []
+def _leaf(secret: Resource) -> Certificate | None:
+    """The first certificate of tls.crt, if it can be read."""
+    try:
+        return next(iter(certificates(_values(secret).get("tls.crt", ""), secret.where)), None)
+    except InputError:
+        return None
 
 
 @rule(
@@ -54,15 +60,12 @@ def _certificates(secret: Resource) -> list[str]:
 )
 def expired(world: World) -> Iterator[Hit]:
     """A gateway presents it all the same, and every client refuses it."""
-    from cryptography import x509
-
     for secret in world.resources.in_group("Secret", ""):
-        for text in _certificates(secret):
-            leaf = x509.load_pem_x509_certificates(text.encode("latin-1"))[0]
-            if leaf.not_valid_after_utc < world.now:
-                yield Hit(secret, f"tls.crt expired on {leaf.not_valid_after_utc:%Y-%m-%d}")
-            if leaf.not_valid_before_utc > world.now:
-                yield Hit(secret, f"tls.crt is not valid before {leaf.not_valid_before_utc:%Y-%m-%d}")
+        leaf = _leaf(secret)
+        if leaf and leaf.not_after < world.now:
+            yield Hit(secret, f"tls.crt expired on {leaf.not_after:%Y-%m-%d}")
+        if leaf and leaf.not_before > world.now:
+            yield Hit(secret, f"tls.crt is not valid before {leaf.not_before:%Y-%m-%d}")
 
 
 @rule(
@@ -73,15 +76,10 @@ def expired(world: World) -> Iterator[Hit]:
 )
 def no_san(world: World) -> Iterator[Hit]:
     """Clients stopped reading the common name; a certificate without SANs is valid for no host."""
-    from cryptography import x509
-
     for secret in world.resources.in_group("Secret", ""):
-        for text in _certificates(secret):
-            leaf = x509.load_pem_x509_certificates(text.encode("latin-1"))[0]
-            try:
-                leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-            except x509.ExtensionNotFound:
-                yield Hit(secret, "tls.crt has no subject alternative name")
+        leaf = _leaf(secret)
+        if leaf and not leaf.sans:
+            yield Hit(secret, "tls.crt has no subject alternative name")
 
 
 CA_FILES = frozenset({"ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem"})
