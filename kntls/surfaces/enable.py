@@ -14,6 +14,7 @@ from kntls.engine.restore import changing
 from kntls.knative.config import issuer_ref, render_issuer_ref
 from kntls.knative.leases import REVISION, ROUTE
 from kntls.knative.names import (
+    ACTIVATOR,
     CONFIG_CERTMANAGER,
     CONFIG_NETWORK,
     Surface,
@@ -22,7 +23,7 @@ from kntls.model.kinds import CONFIG_MAP
 from kntls.model.objects import ObjectRef
 from kntls.model.observation import Observation
 from kntls.model.plan import Action, Change, Plan, Progress
-from kntls.surfaces import bundle, certificates, freeze, hold, issuers, probe, restart, steps
+from kntls.surfaces import bundle, certificates, config, freeze, hold, issuers, probe, restart, steps
 from kntls.surfaces.config import Settings, setting, setting_for_now, straight
 from kntls.surfaces.notes import interruptions, notes
 from kntls.surfaces.order import (
@@ -36,6 +37,7 @@ from kntls.surfaces.order import (
 )
 from kntls.surfaces.refusals import refusals
 from kntls.surfaces.request import Ground, Request, ground_of
+from kntls.surfaces.rollout import rollout
 
 SYSTEM = Surface.SYSTEM_INTERNAL
 WILDCARD = "namespace-wildcard-cert-selector"
@@ -180,11 +182,29 @@ def _activators(ground: Ground) -> Iterator[Action]:
     """Every queue-proxy listens on the TLS port: now the activators, then Envoy."""
     installation, limit, pace = ground.installation, freeze.LIMIT, freeze.PACE
     yield freeze.freeze(ground, "freeze/2", "activators restart behind it")
-    yield replace(steps.flags(ground, (SYSTEM,)), pace=pace)
+    yield replace(_for_good(ground), pace=pace)
     yield restart.activator(ground, pace=pace, limit=2 * limit)
     yield steps.endpoints("endpoints-new", installation, limit=limit, pace=pace)
     yield steps.port("port-443", installation, 443, limit=limit, pace=pace)
-    yield freeze.resume(ground, "resume/2", ("freeze/2",))
+    yield freeze.resume(ground, "resume/2", ("freeze/2", f"flag/{SYSTEM}"))
+
+
+def _for_good(ground: Ground) -> Action:
+    """The flag, taken back where activators do not come up with it: while Envoy is frozen nobody has noticed yet."""
+    off, activator = steps.switched((SYSTEM,), on=False), ground.installation.deployment(ACTIVATOR)
+    plain = steps.port("port-80", ground.installation, 80)
+
+    def inverse(observation: Observation) -> tuple[Change, ...]:
+        flag = config.everywhere(observation, ground, CONFIG_NETWORK, off(observation, ground))
+        return (*flag, restart.again(observation, activator)) if flag else ()
+
+    def undone(observation: Observation) -> Progress:
+        ports, rolled = plain.done(observation), rollout(observation, activator)
+        return Progress(ports.done + rolled.done, ports.total + rolled.total, (*ports.missing, *rolled.missing))
+
+    flag = steps.flags(ground, (SYSTEM,))
+    reads = flag.reads | plain.reads | restart.READS
+    return replace(flag, temporary=True, inverse=inverse, undone=undone, reads=reads)
 
 
 def _certificates_on(ground: Ground) -> Action:

@@ -52,6 +52,12 @@ def _restart(
     return Action(id, sentence, done, changes, reads=READS, limit=limit, pace=pace, releases=releases)
 
 
+def again(observation: Observation, ref: ObjectRef) -> Change:
+    """Restart that Deployment now, whatever its age."""
+    annotations = {"annotations": {RESTARTED: observation.taken_at.strftime(STAMP)}}
+    return Change(Verb.MERGE, ref, {"spec": {"template": {"metadata": annotations}}})
+
+
 def controller(ground: Ground, id: str = "restart/controller") -> Action:
     """Have the controller turn KCerts into certificates: it decides at its start whether it does."""
     ref = ground.installation.deployment(CONTROLLER)
