@@ -12,10 +12,20 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.lab.conformance import replay
+
+
+def changed(path: Path, records: list[dict[str, Any]]) -> int:
+    """How many answers differ from the recorded ones; names each on standard error."""
+    known = {record["say"]: record for record in json.loads(replay.transcript(path).read_text())}
+    differing = [record["say"] for record in records if known.get(record["say"]) != record]
+    for say in differing:
+        print(f"{path.stem}: {say}: not as recorded", file=sys.stderr)
+    return len(differing)
 
 
 def main() -> int:
@@ -37,8 +47,7 @@ def main() -> int:
             continue
         steps += len(records)
         if given.check:
-            known = json.loads(replay.transcript(path).read_text())
-            failed += sum(a != b for a, b in zip(records, known, strict=True))
+            failed += changed(path, records)
         else:
             replay.write(path, records)
         print(f"{path.stem}: {len(records)} interactions", file=sys.stderr)

@@ -262,7 +262,7 @@ def strong(facts: Facts) -> Iterator[Problem]:
 )
 def for_servers(facts: Facts) -> Iterator[Problem]:
     """Leaves that no client accepts from a server."""
-    yield from _lint(facts, {"not-for-servers", "critical-extension", "leaf-is-a-ca", "no-san"})
+    yield from _lint(facts, {"refused-by-envoy", "critical-extension", "leaf-is-a-ca", "no-san"})
 
 
 @check(

@@ -106,8 +106,12 @@ class Lab:
         bootstrap(self.store)
         write_private(self.kubeconfig, self.kubeconfig_text(self.token))
         self.server.start()
-        for part in self.parts:
-            part.start()
+        try:
+            for part in self.parts:
+                part.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def stop(self) -> None:

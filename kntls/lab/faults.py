@@ -25,6 +25,14 @@ KINDS: dict[str, str] = {
 }
 """Fault → what it does; the value in brackets is the default."""
 
+NAMED: dict[str, tuple[str, ...]] = {
+    "cert-manager": ("down", "failing"),
+    "no-reload": ("activator", "queue-proxy", "gateway"),
+}
+"""The faults of components, and the values they take; one of them must be given."""
+NUMBERS = ("slow", "throttle", "error", "watch-drop")
+"""The faults whose value is a number."""
+
 _SPEC = re.compile(
     r"^(?P<kind>[a-z-]+)(=(?P<value>[^@*]+))?(@(?P<verb>[a-z]+|\*)(:(?P<resource>[a-z0-9.-]+|\*))?)?(\*(?P<times>\d+))?$"
 )
@@ -57,8 +65,16 @@ def parse(spec: str) -> Fault:
         raise UsageError(
             f"no such fault: {spec}", fix=f"KIND[=VALUE][@VERB[:RESOURCE]][*TIMES] with KIND of {', '.join(KINDS)}"
         )
+    _check_value(spec, match["kind"], match["value"] or "")
     times = int(match["times"]) if match["times"] else None
     return Fault(match["kind"], match["value"] or "", match["verb"] or "*", match["resource"] or "*", times)
+
+
+def _check_value(spec: str, kind: str, value: str) -> None:
+    if kind in NAMED and value not in NAMED[kind]:
+        raise UsageError(f"{kind} is none of {', '.join(NAMED[kind])}", where=spec, fix=f"{kind}={NAMED[kind][0]}")
+    if kind in NUMBERS and not re.fullmatch(r"(\d+(\.\d+)?)?", value):
+        raise UsageError(f"{value} is no number", where=spec)
 
 
 @dataclass

@@ -47,7 +47,7 @@ class Manager:
 
 @dataclass(frozen=True)
 class Share:
-    """What one manager owns, and since when (RFC 3339)."""
+    """What one manager owns, and since when (RFC 3339; empty if all it ever applied was there already)."""
 
     fields: Fields
     time: str
@@ -85,11 +85,11 @@ def _entry(manager: Manager, share: Share) -> dict[str, Any]:
         "manager": manager.name,
         "operation": manager.operation,
         "apiVersion": manager.api_version,
-        "time": share.time,
         "fieldsType": "FieldsV1",
         "fieldsV1": fieldsets.encode(share.fields),
     }
-    return entry | ({"subresource": manager.subresource} if manager.subresource else {})
+    time = {"time": share.time} if share.time else {}
+    return entry | time | ({"subresource": manager.subresource} if manager.subresource else {})
 
 
 def owns_metadata(obj: Mapping[str, Any], manager: Manager) -> bool:
@@ -209,6 +209,6 @@ def apply(
         raise refusal(taken)
     lost = change.modified | change.added | change.removed
     result = {other: replace(share, fields=share.fields - lost) for other, share in shares.items() if other != manager}
-    unchanged = before is not None and before.fields == stated and change.same
-    result[manager] = before if unchanged and before else Share(stated, now)
+    since = before.time if before is not None else ""
+    result[manager] = Share(stated, since if change.same else now)
     return merged, {other: share for other, share in result.items() if share.fields}

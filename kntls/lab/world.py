@@ -56,11 +56,13 @@ class Controller(Protocol):
 
 
 class Elected(Program):
-    """A pod whose controllers run only while it leads; the oldest one does."""
+    """A pod whose controllers run only while it leads."""
 
     def __init__(self, world: World, role: str, controller: Controller, pod: Pod, container: dict[str, Any]) -> None:
         super().__init__(pod, container)
         self.world, self.role, self.controller = world, role, controller
+        self.has_leases = isinstance(controller, KnativeController | Operator)
+        """Whether it elects itself, reconciler by reconciler, with Leases; otherwise the oldest pod leads."""
 
     def start(self) -> None:
         """Stand for election; what a process reads at its start is read now."""
@@ -211,21 +213,23 @@ class World:
 
     def _knative(self, pod: Pod, container: dict[str, Any]) -> Program:
         gateway = f"kourier-internal.{self.layout.gateway_namespace}.svc.cluster.local"
-        controller = KnativeController(self.client, self.clock, self.loop, pod.namespace, gateway)
+        controller = KnativeController(self.client, self.clock, self.loop, pod.namespace, gateway, pod.identity)
         return Elected(self, "controller", controller, pod, container)
 
     def _autoscaler(self, pod: Pod, container: dict[str, Any]) -> Program:
         return Elected(self, "autoscaler", Autoscaler(self.plane, pod.namespace), pod, container)
 
     def _operator(self, pod: Pod, container: dict[str, Any]) -> Program:
-        controller = Operator(self.client, self.clock, self.loop, lambda: installed(self.layout))
+        controller = Operator(
+            self.client, self.clock, self.loop, lambda: installed(self.layout), pod.namespace, pod.identity
+        )
         return Elected(self, "operator", controller, pod, container)
 
     def stand(self, candidate: Elected) -> None:
         """A pod of a role started."""
         line = self._candidates.setdefault(candidate.role, [])
         line.append(candidate)
-        if line[0] is candidate:
+        if candidate.has_leases or line[0] is candidate:
             candidate.controller.start()
 
     def withdraw(self, candidate: Elected) -> None:
@@ -236,7 +240,7 @@ class World:
         leads = line[0] is candidate
         line.remove(candidate)
         candidate.controller.stop()
-        if leads and line:
+        if leads and line and not candidate.has_leases:
             line[0].controller.start()
 
     # ------------------------------------------------------------------ events and admission
@@ -250,7 +254,7 @@ class World:
         self.deployments.changed(kind, event.obj)
         self.plane.changed(kind, event.obj, gone)
         for line in list(self._candidates.values()):
-            for candidate in line[:1]:
+            for candidate in line:
                 candidate.controller.changed(kind, event.obj)
 
     def _admit(self, admission: Admission) -> None:

@@ -38,6 +38,12 @@ def test_a_fault_is_read_as_it_is_written(spec, fault):
     assert parse(spec) == fault
 
 
+@pytest.mark.parametrize("spec", ["cert-manager", "cert-manager=sideways", "no-reload=me", "slow=later", "error=a"])
+def test_a_value_it_does_not_take_is_a_usage_error(spec):
+    with pytest.raises(UsageError):
+        parse(spec)
+
+
 @pytest.mark.parametrize("spec", ["", "earthquake", "slow@", "reset*often", "slow=1@get:secrets:more"])
 def test_what_is_no_fault_is_a_usage_error(spec):
     with pytest.raises(UsageError, match="no such fault"):

@@ -62,6 +62,15 @@ def test_every_field_has_an_owner_and_no_owner_owns_what_is_not_there(steps):
 
 
 @given(DATA, DATA)
+def test_whoever_lets_go_leaves_what_others_state(mine, theirs):
+    store = new_store()
+    apply(store, "one", mine)
+    apply(store, "two", theirs, force=True)
+    left = apply(store, "one", {}, force=True)
+    assert left.get("data", {}) == theirs
+
+
+@given(DATA, DATA)
 def test_without_force_nobody_changes_what_another_owns(mine, theirs):
     store = new_store()
     apply(store, "one", mine)

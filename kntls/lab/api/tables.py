@@ -26,25 +26,31 @@ class Column:
     wide: bool = False
 
 
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_YEAR = 365 * _DAY
+_SCALES = (
+    (2 * _MINUTE, "s", 1, "", 0),
+    (10 * _MINUTE, "m", _MINUTE, "s", 1),
+    (3 * _HOUR, "m", _MINUTE, "", 0),
+    (8 * _HOUR, "h", _HOUR, "m", _MINUTE),
+    (2 * _DAY, "h", _HOUR, "", 0),
+    (8 * _DAY, "d", _DAY, "h", _HOUR),
+    (2 * _YEAR, "d", _DAY, "", 0),
+    (8 * _YEAR, "y", _YEAR, "d", _DAY),
+)
+"""Below so many seconds: the unit and its size, and the smaller unit told beside it, if any."""
+
+
 def age(since: Any, now: datetime | None = None) -> str:
     """How long ago, as kubectl writes it (apimachinery, duration.HumanDuration)."""
     if not since:
         return UNKNOWN
-    seconds = int(((now or datetime.now(UTC)) - parse_time(str(since))).total_seconds())
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if seconds < 120:
-        return f"{max(seconds, 0)}s"
-    if minutes < 10:
-        return f"{minutes}m" + (f"{seconds % 60}s" if seconds % 60 else "")
-    if minutes < 180:
-        return f"{minutes}m"
-    if hours < 8:
-        return f"{hours}h" + (f"{minutes % 60}m" if minutes % 60 else "")
-    if hours < 48:
-        return f"{hours}h"
-    if hours < 192:
-        return f"{days}d" + (f"{hours % 24}h" if hours % 24 else "")
-    return f"{days}d" if days < 730 else f"{days // 365}y"
+    seconds = max(int(((now or datetime.now(UTC)) - parse_time(str(since))).total_seconds()), 0)
+    for limit, unit, size, rest, part in _SCALES:
+        if seconds < limit:
+            left = seconds % size // part if part else 0
+            return f"{seconds // size}{unit}" + (f"{left}{rest}" if left else "")
+    return f"{seconds // _YEAR}y"
 
 
 def _at(obj: Any, *path: str, default: Any = None) -> Any:

@@ -175,6 +175,8 @@ class CertManager:
         try:
             chain, authority = self._signed(request, issuer)
         except issuers.NotYet as error:
+            if condition(request, "Ready").get("message") != str(error):
+                self.client.record(request, error.reason, str(error))
             self._pend(request, str(error))
             return
         except issuers.Failed as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kntls.lab.client import Client
 from kntls.lab.clock import Clock
-from kntls.lab.knative import config, kcerts, names, serving
+from kntls.lab.knative import config, kcerts, leases, names, serving
 from kntls.lab.knative.names import key_of
 from kntls.lab.loop import Loop
 from kntls.lab.objects import Object, clone, condition, name_of, namespace_of
@@ -20,6 +20,19 @@ SKS = "serverlessservices.networking.internal.knative.dev"
 AUTOSCALERS = "podautoscalers.autoscaling.internal.knative.dev"
 CERTIFICATES, CLUSTER_ISSUERS = "certificates.cert-manager.io", "clusterissuers.cert-manager.io"
 DEPLOYMENTS, SLICES = "deployments.apps", "endpointslices.discovery.k8s.io"
+RECONCILERS = {
+    SERVICES: "service",
+    CONFIGURATIONS: "configuration",
+    REVISIONS: "revision",
+    ROUTES: "route",
+    SKS: "serverlessservice",
+}
+"""Kind → the reconciler whose Lease a process must hold to work on it."""
+ALL_RECONCILERS = {**RECONCILERS, KCERTS: "certificate"}
+IDLE_RECONCILERS = ("domainmapping", "gc", "labeler")
+"""They have Leases too, and nothing to do here."""
+CERTIFICATE_RECONCILERS = ("certificate", "nscert")
+"""They run only in a process that makes certificates."""
 HTTP_ONLY = "external-domain-tls is not enabled"
 ROUTE_LAG_SECONDS = 15.0
 """How long a Route takes to notice that its KCert became Ready (seen: 15 to 30 s)."""
@@ -28,7 +41,9 @@ ROUTE_LAG_SECONDS = 15.0
 class KnativeController:
     """The controllers of one running `controller` pod. Whether certificates are made was decided when it started."""
 
-    def __init__(self, client: Client, clock: Clock, loop: Loop, namespace: str, gateway: str) -> None:
+    def __init__(
+        self, client: Client, clock: Clock, loop: Loop, namespace: str, gateway: str, identity: str = "controller"
+    ) -> None:
         self.client, self.clock, self.loop, self.namespace = client.by("kn-controller"), clock, loop, namespace
         self.gateway = gateway
         """The in-cluster name of the local gateway."""
@@ -36,6 +51,7 @@ class KnativeController:
         self.makes_certificates = False
         self.network = config.Network()
         self.issuers = config.Issuers()
+        self.leases = leases.Leases(self.client, clock, loop, namespace, identity, self._gained)
         self._work: dict[str, Callable[[str, str], None]] = {
             SERVICES: self.service,
             CONFIGURATIONS: self.configuration,
@@ -58,15 +74,21 @@ class KnativeController:
         self.makes_certificates = self.network.any_tls
 
     def start(self) -> None:
-        """Lead: look at everything."""
-        self._config_changed("config-network")
-        self._config_changed("config-certmanager")
+        """Ask for the Leases of the reconcilers that run in this process."""
         self.running = True
-        self._resync(tuple(self._work))
+        wanted = [*RECONCILERS.values(), *IDLE_RECONCILERS]
+        if self.makes_certificates:
+            wanted += CERTIFICATE_RECONCILERS
+        self.leases.start(leases.SERVING, wanted)
 
     def stop(self) -> None:
-        """Leave everything as it is."""
+        """Leave everything as it is, and give the Leases back."""
         self.running = False
+        self.leases.stop()
+
+    def _gained(self, reconciler: str) -> None:
+        """Look at everything that reconciler is for."""
+        self._resync(tuple(kind for kind, name in ALL_RECONCILERS.items() if name == reconciler))
 
     def _config(self, name: str) -> Object | None:
         return self.client.get("configmaps", self.namespace, name)
@@ -78,15 +100,15 @@ class KnativeController:
 
     def enqueue(self, kind: str, namespace: str, name: str, after: float = 0.0) -> None:
         """Look at one object, now or in `after` unscaled seconds."""
-        work = self._work[kind]
         real = self.clock.real(after)
         self.loop.call(
-            ("kn", id(self), kind, namespace, name, after > 0), lambda: self._safely(work, namespace, name), real
+            ("kn", id(self), kind, namespace, name, after > 0), lambda: self._led(kind, namespace, name), real
         )
 
-    def _safely(self, work: Callable[[str, str], None], namespace: str, name: str) -> None:
-        if self.running:
-            work(namespace, name)
+    def _led(self, kind: str, namespace: str, name: str) -> None:
+        """Reconcile, if this process leads the reconciler of that kind."""
+        if self.running and ALL_RECONCILERS[kind] in self.leases.held:
+            self._work[kind](namespace, name)
 
     def changed(self, kind: str, obj: Object) -> None:
         """React to a change as the informers do."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from kntls.lab.client import RESOURCES, Client
 from kntls.lab.clock import Clock
+from kntls.lab.knative.leases import OPERATOR, Leases
 from kntls.lab.loop import Loop
 from kntls.lab.objects import Object, clone, condition, name_of, namespace_of, owner_reference
 from kntls.lab.reading import annotations_of, is_true, labels_of, status_of, with_condition
@@ -51,19 +52,33 @@ def workload(serving: Object, name: str) -> Object:
 class Operator:
     """The controller of one running operator pod."""
 
-    def __init__(self, client: Client, clock: Clock, loop: Loop, installed: Callable[[], list[Object]]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        loop: Loop,
+        installed: Callable[[], list[Object]],
+        namespace: str = "knative-operator",
+        identity: str = "operator",
+    ) -> None:
         self.client, self.clock, self.loop, self.installed = client.by("kn-operator"), clock, loop, installed
         self.running = False
+        self.leases = Leases(self.client, clock, loop, namespace, identity, self._gained)
 
     def start(self) -> None:
-        """Reconcile every KnativeServing at once."""
+        """Ask for the Leases."""
         self.running = True
+        self.leases.start(OPERATOR, ("knativeserving", "knativeeventing"))
+
+    def _gained(self, reconciler: str) -> None:
+        """Reconcile every KnativeServing at once."""
         for serving in self.client.list(KNATIVE_SERVINGS):
             self.enqueue(serving, 0.0)
 
     def stop(self) -> None:
-        """Leave everything as it is."""
+        """Leave everything as it is, and give the Leases back."""
         self.running = False
+        self.leases.stop()
 
     def enqueue(self, serving: Object, seconds: float = RECONCILE_SECONDS) -> None:
         """Reconcile one KnativeServing in unscaled seconds."""
@@ -86,7 +101,7 @@ class Operator:
     def reconcile(self, namespace: str, name: str) -> None:
         """Bring everything to what the KnativeServing says."""
         serving = self.client.get(KNATIVE_SERVINGS, namespace, name)
-        if serving is None or not self.running:
+        if serving is None or not self.running or "knativeserving" not in self.leases.held:
             return
         available = True
         for wanted in self.installed():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from kntls.lab.knative.names import creator, local_hosts, revision_labels
+from kntls.lab.knative.names import VISIBILITY_LABEL, creator, local_hosts, revision_labels
 from kntls.lab.objects import Object, clone, name_of, namespace_of, owner_reference
 from kntls.lab.reading import annotations_of, labels_of
 
@@ -265,7 +265,8 @@ def placeholder(found: Object, gateway: str) -> Object:
         "targetPort": 80,
         "appProtocol": "kubernetes.io/h2c",
     }
-    labels = {"serving.knative.dev/route": name_of(found), **labels_of(found)}
+    own = {name: value for name, value in labels_of(found).items() if name != VISIBILITY_LABEL}
+    labels = {"serving.knative.dev/route": name_of(found), **own}
     return {
         "metadata": _own(found, name_of(found), labels, _kept(found)),
         "spec": {"type": "ExternalName", "externalName": gateway, "ports": [port], "sessionAffinity": "None"},

@@ -38,10 +38,19 @@ def admit(admission: Admission) -> None:
     if admission.resource.key == "services.serving.knative.dev":
         if any(key != "metadata" for key in admission.obj):
             serving.default_service(admission.obj, admission.writer.user, admission.old)
+            _check_service(admission.obj)
     elif admission.resource.key == "configmaps":
         _check_config(admission.obj)
     elif admission.resource.key == "certificates.networking.internal.knative.dev":
         _check_kcert(admission.obj)
+
+
+def _check_service(service: Object) -> None:
+    template = ((service.get("spec") or {}).get("template") or {}).get("spec") or {}
+    for index, container in enumerate(template.get("containers") or ()):
+        if not container.get("image"):
+            where = f"spec.template.spec.containers[{index}].image"
+            raise refusal("validation.webhook.serving.knative.dev", f"validation failed: missing field(s): {where}")
 
 
 def _check_config(config_map: Object) -> None:

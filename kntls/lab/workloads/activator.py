@@ -20,7 +20,7 @@ from kntls.lab.workloads.queueproxy import PLAIN, SECURE
 SECRET = "routing-serving-certs"  # noqa: S105 - an object's name
 BUNDLE_LABEL = "networking.knative.dev/trust-bundle"
 SERVER_NAME = "data-plane.knative.dev"
-DRAIN_SECONDS = 30.0
+DRAIN_SECONDS = 45.0
 PATIENCE_SECONDS = 60.0
 UNKNOWN_AUTHORITY = "tls: failed to verify certificate: x509: certificate signed by unknown authority"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kntls.lab.knative import config
+from kntls.lab.knative.leases import KOURIER, Leases
 from kntls.lab.objects import Object, name_of, namespace_of
 from kntls.lab.reading import annotations_of, data_of, is_true, labels_of, with_condition
 from kntls.lab.workloads import tls
@@ -57,6 +58,7 @@ class NetKourier(Program):
         self.network = config.Network()
         self.parts: dict[tuple[str, str], Part] = {}
         self.running = False
+        self.leases = Leases(self.client, plane.clock, plane.loop, self.home, pod.identity, self._gained)
 
     # ------------------------------------------------------------------ life
 
@@ -72,15 +74,20 @@ class NetKourier(Program):
         kinds = (INGRESSES, SLICES, "secrets", "configmaps")
         self.plane.watch(self, kinds, self._changed)
         self._publish()
+        self.leases.start(KOURIER, ("ingress",))
+        self.ready = True
+
+    def _gained(self, reconciler: str) -> None:
+        """From now on this one writes what becomes of the ingresses."""
         for ingress in self._mine():
             self._look(*_key(ingress))
-        self.ready = True
 
     def stop(self) -> None:
         """Envoy goes on with what it has."""
         super().stop()
         self.running = False
         self.plane.unwatch(self)
+        self.leases.stop()
 
     def _read_config(self, *, fatal: bool = False) -> None:
         try:
@@ -262,6 +269,8 @@ class NetKourier(Program):
             self._report(ingress, "", ready=True)
 
     def _report(self, ingress: Object, problem: str, *, ready: bool = False) -> None:
+        if "ingress" not in self.leases.held:
+            return
         before = ingress.get("status") or {}
         conditions = before.get("conditions") or []
         for fresh in _conditions(problem, ready):

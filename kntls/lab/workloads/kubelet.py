@@ -44,6 +44,11 @@ class Pod:
         self.gone = False
 
     @property
+    def identity(self) -> str:
+        """Whom a process in it says it is when it asks for a Lease."""
+        return f"{self.name}_{self.uid}"
+
+    @property
     def key(self) -> tuple[str, str, str]:
         """What the loop knows it by."""
         return ("pod", self.namespace, self.name)

@@ -111,6 +111,8 @@ def _text(key: str, value: str, names: Names, path: tuple[str, ...]) -> str:
         return names.of(key, value) if value and value != "None" else value
     if "-----BEGIN" in value or (len(value) > 200 and re.fullmatch(r"[A-Za-z0-9+/=]+", value)):
         return "<pem>"
+    if key == "cells" and re.fullmatch(r"\d+[smhd]", value):
+        return "<age>"
     if key == "description" and "columnDefinitions" in path:
         return "<prose>"
     return names.text(value)
