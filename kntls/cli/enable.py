@@ -10,7 +10,7 @@ import typer
 from kntls.cli.carry import carry_out
 from kntls.cli.options import Common, group, with_common
 from kntls.cli.rotate import references
-from kntls.cli.session import Live, live
+from kntls.cli.session import Live, live, output_of
 from kntls.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,8 +65,14 @@ def run(plan: Plan, session: Live, common: Common, namespace: str, *, force: boo
         sys.stderr.write(f"Nothing to do: {done}.\n")
         return
     after = carry_out(plan, session, common, namespace=namespace, force=force)
-    if after is not None:
-        sys.stderr.write(f"\nDone: {done}.\n")
+    if after is None:
+        return
+    if output_of(common) in ("json", "yaml"):
+        from kntls.report.document import emit
+        from kntls.report.plans import body
+
+        emit("Plan", body(plan, after), output_of(common))
+    sys.stderr.write(f"\nDone: {done}.\n")
 
 
 def is_done(plan: Plan, observation: Observation) -> bool:

@@ -85,7 +85,7 @@ def _world(common: Common) -> tuple[World, Topology, tuple[Unread, ...]]:
     found, unread = load(common)
     resources = with_implied(found)
     world = build(resources)
-    return world, topology(resources, world.engine.mesh), unread
+    return world, topology(resources, world.engine.mesh, complete=not common.files), unread
 
 
 def _in_namespace(common: Common, text: str) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 app = group("Policy unit tests.")
 
-_OUTPUTS = ("table", "short", "json", "yaml", "junit")
+_OUTPUTS = ("table", "short", "json", "yaml", "junit", "sarif")
 _ENGINES = ("offline", "envoy")
 
 
@@ -74,6 +74,8 @@ def _show(results: Sequence[Result], path: str, on: str, output: str) -> None:
         emit("MeshTestReport", mesh_cases.body(results, on), output)
     elif output == "junit":
         typer.echo(mesh_cases.xml(results, path), nl=False)
+    elif output == "sarif":
+        typer.echo(mesh_cases.code_scanning(results, path), nl=False)
     else:
         typer.echo("\n".join(mesh_cases.text(results, on, verbose=output == "table")))
 

@@ -90,6 +90,7 @@ class Engine:
         """
         if plan.refusals:
             raise Refused(plan.refusals[0])
+        self._refuse_tracked(plan, observation)
         try:
             for action in plan.actions:
                 observation = self._carry_out(action, observation)
@@ -175,6 +176,16 @@ class Engine:
             self.interrupts.defer()
         else:
             self.interrupts.allow()
+
+    def _refuse_tracked(self, plan: Plan, observation: Observation) -> None:
+        """Refuse before the first write what can be foreseen; the rest is refused in its turn."""
+        for action in plan.actions:
+            try:
+                changes = action.changes(observation)
+            except KntlsError:
+                continue
+            for change in changes:
+                self._refuse_gitops(change, observation)
 
     def _refuse_gitops(self, change: Change, observation: Observation) -> None:
         current = observation.find(change.ref)

@@ -10,7 +10,7 @@ from typing import Any
 
 from kntls.errors import NotInstalled, Refused
 from kntls.knative.config import network
-from kntls.knative.ingress import Layer, by_class
+from kntls.knative.ingress import ISTIO, Layer, by_class
 from kntls.knative.names import ACTIVATOR, CONTROLLER, DRAIN_SECONDS, GATEWAY, VERSION_LABEL
 from kntls.model.kinds import CONFIG_MAP, DEPLOYMENT, KNATIVE_SERVING
 from kntls.model.objects import Object, ObjectRef, dig, labels_of, name_of, namespace_of
@@ -45,6 +45,8 @@ class Installation:
     gateway_namespace: str
     operator: ObjectRef | None
     """The KnativeServing that owns the configuration."""
+    mesh_namespace: str = ""
+    """Where the mesh's control plane runs, when the mesh is the ingress layer."""
 
     @property
     def release(self) -> tuple[int, ...]:
@@ -54,8 +56,9 @@ class Installation:
 
     @property
     def trust_namespaces(self) -> tuple[str, ...]:
-        """The namespaces whose trust bundles somebody reads."""
-        return tuple(dict.fromkeys(filter(None, (self.namespace, self.ingress_namespace))))
+        """The namespaces that get a trust bundle: those whose bundles are read, and with the mesh integration the
+        control plane's, as the vendor's procedure asks (nothing of Knative reads it there)."""
+        return tuple(dict.fromkeys(filter(None, (self.namespace, self.ingress_namespace, self.mesh_namespace))))
 
     def deployment(self, name: str) -> ObjectRef:
         """The reference of one of Serving's own Deployments."""
@@ -121,7 +124,14 @@ def _installation(observation: Observation, namespace: str, version: str) -> Ins
         ingress,
         _place(observation, layer.gateway, namespace) if layer and layer.gateway else "",
         ObjectRef(KNATIVE_SERVING, name_of(operator), namespace) if operator else None,
+        _mesh(observation) if layer is ISTIO else "",
     )
+
+
+def _mesh(observation: Observation) -> str:
+    """The namespace of istiod, whatever revision suffix its Deployment carries."""
+    found = (namespace_of(obj) for obj in observation.all(DEPLOYMENT) if name_of(obj).split("-")[0] == "istiod")
+    return next(found, "")
 
 
 def require_supported(installation: Installation) -> None:

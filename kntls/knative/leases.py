@@ -22,6 +22,7 @@ ROUTE = "route"
 CERTIFICATE = "certificate"
 """Makes cert-manager Certificates from KCerts; runs only if a surface was on when the controller started."""
 OPERATOR = "knative-operator"
+CONTROLLER_PREFIX = "controller.knative.dev.serving.pkg.reconciler."
 OURS = "kntls "
 """How holders begin that are runs of kntls."""
 
@@ -39,7 +40,7 @@ class Reconciler:
 
 def of_controller(installation: Installation, name: str) -> Reconciler:
     """A reconciler in Knative Serving's controller."""
-    prefix = f"controller.knative.dev.serving.pkg.reconciler.{name}.reconciler."
+    prefix = f"{CONTROLLER_PREFIX}{name}.reconciler."
     return Reconciler(name, prefix, installation.deployment(CONTROLLER), ("app", CONTROLLER))
 
 
@@ -82,6 +83,12 @@ def is_live(lease: Object, pods: Iterable[Object]) -> bool:
     made = [str(dig(pod, "metadata", "creationTimestamp", default="")) for pod in pods]
     acquired = str(dig(lease, "spec", "acquireTime", default=""))
     return bool(holder_of(lease) and made) and acquired[:19] >= min(made)[:19]
+
+
+def elects(observation: Observation, installation: Installation) -> bool:
+    """Whether the controller's reconcilers have Leases at all: with `--disable-ha` they have none."""
+    every = observation.all(LEASE, namespace=installation.namespace)
+    return any(name_of(lease).startswith(CONTROLLER_PREFIX) for lease in every)
 
 
 def runs(observation: Observation, reconciler: Reconciler) -> bool:

@@ -14,6 +14,7 @@ from kntls.mesh.walk import Call, Verdict, World
 from kntls.mesh.why import sentence
 
 _ANSWERED = "200"
+_SYSTEM = frozenset({"knative-serving", "knative-serving-ingress", "knative-eventing"})
 
 
 @dataclass(frozen=True)
@@ -84,17 +85,22 @@ class _Tenant:
 def matrix(world: World, scene: Topology, tenants: Mapping[str, tuple[str, ...]], *, sidecar: bool = True) -> Matrix:
     """Every tenant against every tenant. Without `tenants`, each namespace with a Knative Service is one.
 
-    Raises `NotFound` where there is none.
+    Where the input holds no Knative Service at all, each namespace with policies is one, save those of the mesh and of
+    Knative. Raises `NotFound` where there is none.
     """
     found = [_tenant(scene, name, spaces, sidecar) for name, spaces in (tenants or _derived(scene)).items()]
     if not found:
-        raise NotFound("no tenant: no namespace of the input has a Knative Service", fix="--tenant NAME=NAMESPACE")
+        raise NotFound("no tenant: the input has neither Knative Services nor policies", fix="--tenant NAME=NAMESPACE")
     return Matrix(tuple(_cell(world, scene, a, b, path) for a in found for b in found for path in PATHS))
 
 
 def _derived(scene: Topology) -> dict[str, tuple[str, ...]]:
     services = scene.resources.in_group("Service", SERVING_GROUP)
-    return {namespace: (namespace,) for namespace in sorted({service.namespace for service in services})}
+    namespaces = {service.namespace for service in services}
+    if not namespaces:
+        policies = {found.namespace for found in scene.resources.all("AuthorizationPolicy")}
+        namespaces = policies - _SYSTEM - {scene.mesh.root_namespace}
+    return {namespace: (namespace,) for namespace in sorted(namespaces)}
 
 
 def _tenant(scene: Topology, name: str, namespaces: tuple[str, ...], sidecar: bool) -> _Tenant:

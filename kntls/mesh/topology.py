@@ -15,6 +15,7 @@ from kntls.mesh.routing import KNATIVE_PREFIX, PRIVATE_SUFFIX, Landscape, is_act
 QUEUE_PROXY = 8012
 """Where queue-proxy takes HTTP/1 (knative `pkg/networking/constants.go`); the activator listens there too."""
 SERVING_GROUP = "serving.knative.dev"
+_SERVING = "knative-serving"
 _ANNOTATION = "autoscaling.knative.dev/"
 
 
@@ -30,6 +31,8 @@ class Place:
     service_port: int | None = None
     activated: bool | None = None
     """Whether the activator is in the path; None where it depends on load."""
+    assumed: str = ""
+    """What is assumed of a target that the input does not hold."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Topology:
     """The port of the local gateway's listener, as net-istio ships it."""
     gateway_known: bool = False
     """Whether the input holds the local gateway's Gateway."""
+    complete: bool = True
+    """Whether what is not in the input does not exist: so with a cluster, not with files of policies."""
 
     @property
     def workloads(self) -> tuple[Workload, ...]:
@@ -63,7 +68,7 @@ class Topology:
         return frozenset(_workload(member).name for member in self.members if member.sidecar is None)
 
 
-def topology(resources: Resources, mesh: Mesh) -> Topology:
+def topology(resources: Resources, mesh: Mesh, *, complete: bool = True) -> Topology:
     """Find the workloads, the gateway and the activator."""
     members = inventory(resources)
     found = [_workload(member) for member in members]
@@ -79,7 +84,7 @@ def topology(resources: Resources, mesh: Mesh) -> Topology:
         assumed.append((activator, f"no activator in the input: {_described(activator)} is assumed"))
     scene = Landscape(gateway, activator, frozenset(namespaces), mesh.cluster_domain)
     local = next((found for found in resources.all("Gateway") if found.name == "knative-local-gateway"), None)
-    base = Topology(resources, members, mesh, scene, tuple(assumed))
+    base = Topology(resources, members, mesh, scene, tuple(assumed), complete=complete)
     return replace(base, gateway_port=_listener_port(local) or base.gateway_port, gateway_known=True) if local else base
 
 
@@ -135,7 +140,7 @@ def find_target(scene: Topology, text: str) -> Place:
     if not slash or not namespace or not name or (colon and not port.isdigit()):
         raise UsageError(f"not a target: {text!r}", where="--to", fix="write NAMESPACE/SERVICE:PORT")
     number = int(port) if colon else None
-    for find in (_knative, _service, _named):
+    for find in (_knative, _service, _named, _assumed):
         if (found := find(scene, namespace, name, number)) is not None:
             return found
     raise NotFound(f"no Service or workload {namespace}/{name} in the input", where="--to")
@@ -232,3 +237,17 @@ def _named(scene: Topology, namespace: str, name: str, port: int | None) -> Plac
     if port is None:
         raise UsageError(f"{namespace}/{name} is a workload: which of its ports?", where="--to", fix="append :PORT")
     return Place(found, port, _full(name, namespace, scene))
+
+
+def _assumed(scene: Topology, namespace: str, name: str, port: int | None) -> Place | None:
+    """A target in a namespace of which the files hold policies only: by convention labelled `app=NAME`."""
+    known = any(found.namespace == namespace for found in scene.resources.in_group("Service", ""))
+    if scene.complete or port is None or known or any(each.namespace == namespace for each in scene.members):
+        return None
+    knative = _SERVING in scene.scene.namespaces and port in (80, 443)
+    own = {f"{KNATIVE_PREFIX}{key}": name for key in ("service", "configuration")} if knative else {}
+    target = QUEUE_PROXY if knative else port
+    kind = "Knative Service" if knative else "workload"
+    text = f"{namespace}/{name} is not in the input: it is assumed to be a {kind} with a sidecar, labelled app={name}"
+    workload = Workload(f"{namespace}/{name}", namespace, labels={"app": name, **own})
+    return Place(workload, target, _full(name, namespace, scene), assumed=text)

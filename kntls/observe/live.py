@@ -48,6 +48,9 @@ SERVICES = (
 RECONCILER_LEASES = ("controller.knative.dev.", "knative-operator.knative.dev.")
 """How the Leases of the reconcilers in Knative's controller and operator begin (knative.dev/pkg `leaderelection`)."""
 
+NO_NODES = "metadata.namespace!=kube-node-lease"
+"""Every node renews a Lease there; none of them is of interest."""
+
 Sense = Callable[[Cluster, Observation], Observation]
 """Adds what is no object (handshakes) to an observation."""
 
@@ -101,7 +104,7 @@ class Observer:
         if kind in (k.SERVICE, k.ENDPOINT_SLICE):
             return self._union(kind, SERVICES)
         if kind == k.LEASE:
-            return [obj for obj in self._pages(kind) if _is_known_lease(obj)]
+            return [obj for obj in self._pages(kind, fields=NO_NODES) if _is_known_lease(obj)]
         return self._pages(kind)
 
     def _union(self, kind: Kind, selectors: Iterable[str]) -> Iterable[dict[str, Any]]:

@@ -9,12 +9,12 @@ from typing import Any
 
 from kntls.checks.verification import Verification
 from kntls.report.checks import reference
-from kntls.report.text import Paint, short, table, until
+from kntls.report.text import WIDTH, Paint, short, table, until
 
 KINDS = {"cluster-local": "local", "external-domain": "external", "queue-proxy": "queue"}
 """Kinds as a table of 80 columns calls them."""
-NAME, ISSUER = 22, 18
-"""Characters of a name and of an issuer there; Routes' certificates have the Route's uid in theirs."""
+NAME, ISSUER, LEAST = 22, 18, 16
+"""Characters of a name, of an issuer, and of both at least; Routes' certificates have the Route's uid in theirs."""
 
 
 def _cut(name: str, size: int) -> str:
@@ -35,9 +35,17 @@ def listing(found: Iterable[Verification], at: datetime, *, wide: bool = False) 
             row += [signer, short(entry.x509.fingerprint) if entry.x509 else "-"]
         else:
             kind = KINDS.get(entry.kind, entry.kind)
-            row = [entry.ref.namespace, _cut(entry.ref.name, NAME), kind, end, _cut(entry.issuer, ISSUER), entry.status]
+            row = [entry.ref.namespace, entry.ref.name, kind, end, entry.issuer, entry.status]
         rows.append(row)
-    return table([*head, "SIGNED BY", "FINGERPRINT"] if wide else head, rows)
+    return table([*head, "SIGNED BY", "FINGERPRINT"], rows) if wide else table(head, _fitted(head, rows))
+
+
+def _fitted(head: list[str], rows: list[list[str]]) -> list[list[str]]:
+    """The rows with names and issuers cut to the room that the other columns leave them."""
+    others = [max(map(len, column)) + 2 for at, column in enumerate(zip(head, *rows, strict=True)) if at not in (1, 4)]
+    room = max(LEAST, WIDTH - sum(others) - 2)
+    issuer = min(ISSUER, room * 2 // 5)
+    return [[row[0], _cut(row[1], min(NAME, room - issuer)), *row[2:4], _cut(row[4], issuer), row[5]] for row in rows]
 
 
 def _line(ok: bool, text: str, paint: Paint, width: int) -> list[str]:

@@ -136,9 +136,11 @@ def sarif(findings: Sequence[Finding], rules: Iterable[Described]) -> str:
 
 
 def _result(finding: Finding) -> dict[str, Any]:
-    place: dict[str, Any] = {"logicalLocations": [{"fullyQualifiedName": str(finding.object)}]}
+    place: dict[str, Any] = {}
+    if finding.object:
+        place["logicalLocations"] = [{"fullyQualifiedName": str(finding.object)}]
     file = finding.location.partition(" document ")[0].partition(" item ")[0]
     if file:
         place["physicalLocation"] = {"artifactLocation": {"uri": file}, "region": {"startLine": 1}}
-    message = {"text": f"{finding.object}: {finding.reason}"}
+    message = {"text": f"{finding.object}: {finding.reason}" if finding.object else finding.reason}
     return {"ruleId": finding.id, "level": LEVELS[finding.severity], "message": message, "locations": [place]}

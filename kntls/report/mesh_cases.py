@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from kntls.mesh.cases import Result, totals
 from kntls.mesh.why import near_misses, sentence
+from kntls.model.findings import Finding, Severity
+from kntls.report.findings import sarif
 from kntls.report.junit import JUnitCase, junit
 
 
 def xml(results: Sequence[Result], suite: str) -> str:
     """JUnit XML, a case for each."""
     return junit(suite, [JUnitCase(title(each), "\n".join(lines(each)), each.skipped) for each in results])
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """A case that fails, as SARIF wants its rules."""
+
+    id: str
+    title: str
+    why: str
+    fix: str = "change the policies, or what the case expects"
+
+
+def code_scanning(results: Sequence[Result], path: str) -> str:
+    """SARIF: a result for each mismatch, at the table of cases."""
+    failed = [each for each in results if each.reason]
+    found = [Finding(each.case.id, Severity.ERROR, None, "\n".join(lines(each)), location=path) for each in failed]
+    named = {each.case.id: _Rule(each.case.id, title(each), each.case.note or title(each)) for each in failed}
+    return sarif(found, named.values())
 
 
 def text(results: Sequence[Result], on: str, *, verbose: bool) -> Iterator[str]:

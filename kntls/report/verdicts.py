@@ -82,6 +82,8 @@ def _notes(question: Question, scene: Topology, found: tuple[Explained, ...]) ->
     for name, workload in passed.items():
         if name in scene.unsure and workload.mesh:
             yield f"the input does not say whether {name} has a sidecar: it is assumed to have one"
+    if question.place.assumed:
+        yield question.place.assumed
     if question.source.mesh and question.source.name not in scene.names:
         yield f"{question.source.name} is not in the input: it is assumed to have a sidecar"
     if not scene.gateway_known and any(_enters_in_plaintext(each) for each in found):

@@ -225,7 +225,7 @@ def _first_freeze(ground: Ground) -> Iterator[Action]:
         pace=pace,
     )
     yield steps.templates("templates", limit=limit, pace=pace)
-    yield hold.hold(ground, hold.revision(ground))
+    yield hold.hold(ground, hold.revision(ground), limit=2 * limit)
     back = f"Turn off {SYSTEM} again: Revisions keep their certificates, Envoy its ports"
     yield replace(
         setting_for_now(ground, "flag/back", back, CONFIG_NETWORK, off),

@@ -18,7 +18,7 @@ from kntls.model.objects import Object, ObjectRef, name_of, namespace_of
 from kntls.model.observation import Observation
 from kntls.model.plan import Action, Change, Progress, Verb
 from kntls.surfaces.config import operator_done
-from kntls.surfaces.freeze import LIMIT, PACE
+from kntls.surfaces.freeze import PACE
 from kntls.surfaces.request import Ground
 from kntls.surfaces.rollout import rolled_out
 
@@ -50,7 +50,7 @@ def is_possible(observation: Observation, ground: Ground) -> bool:
     return ground.request.may_hold and all(leases_of(observation, one) for one in needed)
 
 
-def hold(ground: Ground, target: Reconciler, *, pace: float = PACE, limit: float = 2 * LIMIT) -> Action:
+def hold(ground: Ground, target: Reconciler, *, pace: float = PACE, limit: float = 0.0) -> Action:
     """Take its Leases: its pods are deleted, and what they give back is ours before the new ones ask."""
     holder = ground.request.holder
 

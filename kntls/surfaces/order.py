@@ -41,7 +41,7 @@ def with_operator_held(observation: Observation, ground: Ground) -> tuple[Ground
     operator = of_operator(observation) if ground.installation.operator else None
     if operator is None:
         return ground, [], []
-    holding = hold.hold(ground, operator, pace=0.5, limit=0.0)
+    holding = hold.hold(ground, operator, pace=0.5)
     return replace(ground, operator_is_held=True), [holding], [hold.release(ground, operator)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kntls.knative.installation import Installation
-from kntls.knative.leases import CERTIFICATE, of_controller, pods_of, runs
+from kntls.knative.leases import CERTIFICATE, elects, of_controller, pods_of, runs
 from kntls.knative.names import ACTIVATOR, CONTROLLER, LEGACY_FLAG, Surface
 from kntls.model.kinds import CONFIG_MAP, DEPLOYMENT, LEASE, POD
 from kntls.model.objects import ObjectRef, dig, name_of
@@ -63,7 +63,7 @@ def controller(ground: Ground, id: str = "restart/controller") -> Action:
     def is_new(observation: Observation) -> bool:
         if ground.installation.release[:2] < BUILT_IN:
             return True
-        if observation.knows(LEASE):
+        if elects(observation, ground.installation):
             return runs(observation, reconciler)
         return younger_than(pods_of(observation, reconciler), since(observation))
 
@@ -79,7 +79,7 @@ def controller_again(ground: Ground) -> Action:
         return last_change(observation, ground.installation) or ground.started.strftime(STAMP)
 
     def is_new(observation: Observation) -> bool:
-        if observation.knows(LEASE):
+        if elects(observation, ground.installation):
             return not runs(observation, reconciler)
         return younger_than(pods_of(observation, reconciler), since(observation))
 

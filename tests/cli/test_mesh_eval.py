@@ -80,6 +80,13 @@ class TestTest:
         assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
         assert suite.find("testcase/failure").get("message") == "expected 200, got 403"
 
+    def test_sarif_has_a_result_for_each_mismatch(self, one_wrong):
+        (run,) = json.loads(kntls("test", one_wrong, "-f", POLICIES, "-o", "sarif").stdout)["runs"]
+        (result,) = run["results"]
+        assert (result["ruleId"], result["level"]) == ("001-07", "error")
+        assert result["message"]["text"].startswith("expected 200, got 403")
+        assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == one_wrong
+
     def test_a_request_this_machine_cannot_make_is_skipped_and_counted(self, tmp_path):
         table = json.loads(Path(CASES).read_text())
         case = next(case for case in table["cases"] if case["id"] == "004-h01") | {"ip": "192.0.2.1"}

@@ -286,3 +286,12 @@ def test_a_note_that_is_no_patch_is_an_error_with_its_place() -> None:
     with pytest.raises(InputError, match="net-kourier-controller") as error:
         restoring(broken, KOURIER)
     assert isinstance(error.value, KntlsError)
+
+
+def test_a_tracked_object_later_in_the_plan_is_refused_before_the_first_write() -> None:
+    tracked = config_map()
+    tracked["metadata"]["labels"] = {"kustomize.toolkit.fluxcd.io/name": "infra"}
+    cluster = Memory(deployment(), tracked)
+    with pytest.raises(Refused, match="Flux"):
+        run(cluster, freeze(), setting("a", "1"), resume())
+    assert cluster.writes == []

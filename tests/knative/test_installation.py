@@ -72,3 +72,10 @@ def test_an_activator_that_was_not_restarted_does_not_answer_on_its_tls_port():
     seen = world.observation()
     (owed,) = restarts_owed(seen, detect(seen))
     assert owed.command == "kubectl rollout restart deploy/activator -n knative-serving"
+
+
+def test_with_the_mesh_as_ingress_layer_the_control_planes_namespace_gets_a_bundle_too():
+    world = healthy(surfaces=())
+    world.config()["ingress-class"] = "istio.ingress.networking.knative.dev"
+    world.deployment("istiod-basic", "istio-system", {}, "istiod")
+    assert detect(world.observation()).trust_namespaces == ("knative-serving", "istio-system")

@@ -1,5 +1,7 @@
 """explain and matrix: the routes of a request, its verdict, what turns it round; tenants against each other."""
 
+from dataclasses import replace
+
 import pytest
 import yaml
 
@@ -174,6 +176,18 @@ class TestNames:
         with pytest.raises(UsageError, match="write NAMESPACE/SERVICE:PORT"):
             find_target(setting(ISOLATED)[1], text)
 
+    def test_a_target_of_which_the_files_hold_policies_only_is_assumed(self):
+        world, scene = setting(tenant("tenant-1"))
+        lacking = replace(scene, complete=False)
+        found = find_target(lacking, "tenant-1/web:80")
+        assert (found.port, found.workload.labels["serving.knative.dev/service"]) == (8012, "web")
+        assert found.assumed.startswith("tenant-1/web is not in the input: it is assumed to be a Knative Service")
+        assert find_target(lacking, "elsewhere/db:5432").workload.labels == {"app": "db"}
+        asked = explain(world, lacking, Question(find_source(lacking, "tenant-2/default"), found))
+        assert set(routes(asked).values()) == {"403"}
+        with pytest.raises(NotFound):
+            find_target(scene, "tenant-1/web:80")
+
     def test_what_is_not_there_is_said(self):
         with pytest.raises(NotFound, match="no Service or workload tenant-2/nobody"):
             find_target(setting(ISOLATED)[1], "tenant-2/nobody:80")
@@ -299,4 +313,9 @@ class TestMatrix:
 
     def test_no_tenant_is_said(self):
         with pytest.raises(NotFound, match="no tenant"):
-            matrix(*setting(tenant("tenant-1")), {})
+            matrix(*setting(""), {})
+
+    def test_without_services_the_namespaces_with_policies_are_the_tenants(self):
+        found = matrix(*setting(tenant("tenant-1") + tenant("tenant-2")), {})
+        assert {cell.source for cell in found.cells} == {"tenant-1", "tenant-2"}
+        assert found.isolated

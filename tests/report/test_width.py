@@ -15,6 +15,7 @@ COMMANDS = (
     ["status"],
     ["trust", "list"],
     ["trust", "show"],
+    ["cert", "list"],
     ["rotate-ca", "status"],
     ["rotate-ca", "--new-secret", "ca2", "--dry-run"],
 )

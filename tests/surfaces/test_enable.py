@@ -387,3 +387,15 @@ def test_notes_say_who_must_trust_the_ca_and_who_lacks_it() -> None:
 
 def test_a_request_is_a_value() -> None:
     assert replace(request(SYSTEM)) == request(SYSTEM)
+
+
+def test_without_leader_election_the_controllers_age_tells_whether_it_makes_certificates() -> None:
+    world = cluster()
+    world.objects[k.LEASE].clear()
+    found = plan(world, SYSTEM)
+    assert "the Leases" in found.interruptions[0]
+    restart = by_id(found, "restart/controller")
+    assert restart.done(world.observation()).complete, "its pod is younger than the configuration"
+    config = world.get(k.CONFIG_MAP, "config-network", world.serving)
+    config["metadata"]["managedFields"][0]["time"] = "2026-06-01T11:59:00Z"
+    assert restart.changes(world.observation())

@@ -18,14 +18,14 @@ class NotRunnable(Exception):
     """This machine cannot make the connection: it has no such address to call from."""
 
 
-def ask(port: int, request: Request, context: ssl.SSLContext | None, token: str | None = None) -> tuple[str, str]:
+def ask(port: int, request: Request, context: ssl.SSLContext | None) -> tuple[str, str]:
     """Make the request; returns its code as the offline evaluator writes it, and the path the policies saw.
 
     `context` holds the client's certificate; None is plaintext. `000` is a connection closed without an answer.
     """
     try:
         with _connect(port, request, context) as connection:
-            return _tcp(connection, request) if request.tcp else _http(connection, request, token)
+            return _tcp(connection, request) if request.tcp else _http(connection, request)
     except (ssl.SSLError, ConnectionError, TimeoutError):
         return _NOTHING[request.tcp], ""
 
@@ -69,10 +69,8 @@ def _tcp(connection: socket.socket, request: Request) -> tuple[str, str]:
     return answer or _NOTHING[True], ""
 
 
-def _http(connection: socket.socket, request: Request, token: str | None) -> tuple[str, str]:
+def _http(connection: socket.socket, request: Request) -> tuple[str, str]:
     headers = {"Host": request.authority, "Connection": "close", **request.headers}
-    if token is not None:
-        headers["Authorization"] = f"Bearer {token}"
     lines = [f"{request.method} {request.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     connection.sendall("\r\n".join([*lines, "", ""]).encode())
     received = b""

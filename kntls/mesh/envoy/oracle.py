@@ -8,19 +8,27 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from kntls.mesh.authz.jwt import Token
-from kntls.mesh.authz.model import Request
+from kntls.mesh.authz.model import JwtRule, Request
 from kntls.mesh.envoy.client import ask
 from kntls.mesh.envoy.config import LOOPBACK, Backend, Site, bootstrap
-from kntls.mesh.envoy.identities import Authority
 from kntls.mesh.envoy.process import Envoy
 from kntls.mesh.envoy.tokens import Issuer
+from kntls.pki.create import issue, new_ca
 
+_LIFE = timedelta(days=1)
 _SERVER = "spiffe://cluster.local/ns/kntls/sa/server"
+
+
+def _begin() -> datetime:
+    """An hour ago: Envoy's clock stands still for some milliseconds at a time, and must not find a leaf too young."""
+    return datetime.now(UTC) - timedelta(hours=1)
 
 
 class _Hello(socketserver.BaseRequestHandler):
@@ -42,7 +50,7 @@ class Oracle:
     def __init__(self, sites: Sequence[Site]) -> None:
         self._sites = sites
         self._stack = ExitStack()
-        self._authority, self._issuer = Authority(), Issuer()
+        self._ca, self._issuer = new_ca("kntls mesh test", lifetime=_LIFE, at=_begin()), Issuer()
         self._contexts: dict[str, ssl.SSLContext] = {}
 
     def __enter__(self) -> Self:
@@ -68,8 +76,17 @@ class Oracle:
     def ask_with_path(self, site: str, request: Request, token: Token | None = None) -> tuple[str, str]:
         """The code, and the path as the policies saw it. A request without a peer goes in plaintext."""
         context = None if request.peer is None else self._context(request.peer)
-        signed = token if token is None or isinstance(token, str) else self._issuer.sign(token)
-        return ask(self._envoy.ports[site], request, context, signed)
+        if token is not None:
+            request = replace(request, headers={**request.headers, **self._carried(site, token)})
+        return ask(self._envoy.ports[site], request, context)
+
+    def _carried(self, site: str, token: Token) -> dict[str, str]:
+        """The token as a header, where the rule of its issuer looks for one."""
+        found = next(each for each in self._sites if each.name == site)
+        rules = found.engine.enforcement(found.workload).tokens
+        issuer = token.get("iss") if not isinstance(token, str) else None
+        rule = next((each for each in rules if each.issuer == issuer), rules[0] if rules else JwtRule(""))
+        return {rule.header: rule.prefix + (token if isinstance(token, str) else self._issuer.sign(token))}
 
     def _start_echo(self) -> int:
         server = self._stack.enter_context(_EchoServer((LOOPBACK, 0), _Hello))
@@ -81,21 +98,22 @@ class Oracle:
     def _backend(self, echo_port: int) -> Backend:
         certificate, key = self._write("server", _SERVER)
         root = self._directory / "root.pem"
-        root.write_bytes(self._authority.certificate)
+        root.write_text(self._ca.certificate.pem())
         return Backend(certificate, key, str(root), self._issuer.jwks(), echo_port)
 
     def _write(self, name: str, identity: str) -> tuple[str, str]:
         """A leaf as files that only this user can read; they go with the directory."""
-        leaf = self._authority.leaf(identity)
+        usage = ("serverAuth", "clientAuth")
+        leaf = issue(self._ca, uris=[identity], lifetime=_LIFE, extended_key_usage=usage, at=_begin())
         paths = self._directory / f"{name}.pem", self._directory / f"{name}.key"
-        for path, content in zip(paths, (leaf.certificate, leaf.key), strict=True):
+        for path, content in zip(paths, (leaf.chain_pem(), leaf.key_pem()), strict=True):
             path.touch(mode=0o600)
-            path.write_bytes(content)
+            path.write_text(content)
         return str(paths[0]), str(paths[1])
 
     def _context(self, identity: str) -> ssl.SSLContext:
         if identity not in self._contexts:
-            context = ssl.create_default_context(cadata=self._authority.certificate.decode())
+            context = ssl.create_default_context(cadata=self._ca.certificate.pem())
             context.check_hostname = False  # the server is known by its SPIFFE identity
             context.set_alpn_protocols(["istio"])
             context.load_cert_chain(*self._write(f"client-{len(self._contexts)}", identity))
