@@ -117,7 +117,8 @@ def _acceptances(facts: Facts, leaf: Leaf, kind: str) -> Iterator[Acceptance]:
         return
     for trust in facts.trusts:
         for name in names_asked(trust.consumer, leaf):
-            verdict = verify(chain[0], intermediates=chain[1:], roots=trust.roots, at=facts.at, name=name)
+            accepts = trust.consumer.verify
+            verdict = accepts(chain[0], intermediates=chain[1:], roots=trust.roots, at=facts.at, name=name)
             if not verdict.ok:
                 break
         else:
