@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from kntls.lab.embedded import Lab
     from kntls.lab.twin import Twin
 
+SHORTEST_DRAIN = 3.0
+"""Real seconds; see `Clock.drain`."""
 SERVICES = "services.serving.knative.dev"
 
 
@@ -318,7 +320,9 @@ def part(layout: str = "upstream", speed: float = 60.0, twin: Twin | None = None
     objects, uids = (twin.objects, twin.uids) if twin else (None, None)
 
     def make(lab: Lab) -> World:
-        world = World(lab.store, clock=Clock(speed), faults=lab.faults, layout=chosen, objects=objects, uids=uids)
+        world = World(
+            lab.store, clock=Clock(speed, SHORTEST_DRAIN), faults=lab.faults, layout=chosen, objects=objects, uids=uids
+        )
         lab.api.runtime = world.kubelet
         return world
 

@@ -14,6 +14,10 @@ LEASES = "leases.coordination.k8s.io"
 DURATION_SECONDS = 60
 RETRY_SECONDS = 10.0
 """How often a process asks for what it does not have: after another one ended, so long nobody works."""
+FIRST_SECONDS = 1.0
+"""How long a process takes from its start to its first question."""
+SHORTEST = 0.06
+"""Real seconds of that at least, for another holder to be able to take what was just given back."""
 RENEW_SECONDS = 8.0
 """Real seconds between renewals, since other holders count in real seconds too."""
 SERVING = "controller.knative.dev.serving.pkg.reconciler.{}.reconciler.00-of-01"
@@ -53,7 +57,7 @@ class Leases:
         """Ask for these reconcilers' Leases, again and again."""
         self._names = {one: pattern.format(one) for one in reconcilers}
         self._running = True
-        self._ask()
+        self.loop.call(("leases", id(self)), self._ask, max(self.clock.real(FIRST_SECONDS), SHORTEST))
 
     def stop(self) -> None:
         """Give back what is held, as a process does that is told to end."""

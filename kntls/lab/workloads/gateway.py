@@ -84,10 +84,10 @@ class Gateway(Program):
             self._drain(server, changed)
 
     def _drain(self, server: Server, hosts: set[str]) -> None:
-        """Idle connections of these hosts close now, busy ones when answered, at the latest after the drain time."""
+        """Connections of these hosts close with their next response, at the latest after the drain time."""
         old = [one for one in server.connections if one.server_name in hosts]
         for connection in old:
-            connection.close_when_idle()
+            connection.closing = True
 
         def cut() -> None:
             for connection in old:

@@ -94,18 +94,11 @@ def _write(writer: asyncio.StreamWriter, first: str, headers: dict[str, str], bo
 
 
 class Connection:
-    """One accepted connection: idle, or with a request in flight."""
+    """One accepted connection; `closing` ends it with its next response."""
 
     def __init__(self, writer: asyncio.StreamWriter, server_name: str) -> None:
         self.writer, self.server_name = writer, server_name
-        self.busy = False
         self.closing = False
-
-    def close_when_idle(self) -> None:
-        """Close now if idle, after the present response otherwise."""
-        self.closing = True
-        if not self.busy:
-            self.writer.close()
 
 
 class Server:
@@ -135,7 +128,7 @@ class Server:
         connection = Connection(writer, getattr(secured, "lab_server_name", "") if secured else "")
         self.connections.add(connection)
         try:
-            while not connection.closing and await self._one(reader, connection):
+            while await self._one(reader, connection):
                 pass
         except (Broken, ConnectionError, ssl.SSLError, asyncio.CancelledError):
             pass
@@ -147,14 +140,12 @@ class Server:
         lines = await _head(reader)
         if not lines:
             return False
-        connection.busy = True
         parts = lines[0].split(" ")
         if len(parts) != 3:
             raise Broken("not a request line")
         headers = _headers(lines[1:])
         body = await _body(reader, headers)
         response = await self.handler(Request(parts[0], parts[1], headers, body, connection.server_name))
-        connection.busy = False
         last = connection.closing or headers.get("connection", "").lower() == "close"
         extra = {"connection": "close"} if last else {}
         _write(connection.writer, f"HTTP/1.1 {response.status} .", {**response.headers, **extra}, response.body)
@@ -170,9 +161,13 @@ class Pool:
     """Connections to one address: an idle one is used again, a new one opened with the context of its moment."""
 
     def __init__(
-        self, address: Address, context: Callable[[], ssl.SSLContext | None], check: Check | None = None
+        self,
+        address: Address,
+        context: Callable[[], ssl.SSLContext | None],
+        check: Check | None = None,
+        server_name: str = "",
     ) -> None:
-        self.address, self.context, self.check = address, context, check
+        self.address, self.context, self.check, self.server_name = address, context, check, server_name
         self._idle: deque[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = deque()
 
     async def send(self, request: Request) -> Response:
@@ -207,7 +202,7 @@ class Pool:
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         context = self.context()
-        extra: dict[str, Any] = {"ssl": context, "server_hostname": ""} if context else {}
+        extra: dict[str, Any] = {"ssl": context, "server_hostname": self.server_name} if context else {}
         opening = asyncio.open_connection(*self.address, limit=LIMIT, **extra)
         try:
             reader, writer = await asyncio.wait_for(opening, CONNECT_TIMEOUT)

@@ -208,7 +208,8 @@ class Kubelet:
         self.report(pod)
         grace = float(obj["metadata"].get("deletionGracePeriodSeconds") or 0)
         drain = max((one.drains_for for one in pod.programs.values()), default=0.0)
-        self.later((*pod.key, "end"), lambda: self.end(uid), min(drain, grace))
+        lasts = self.clock.drain(drain) if drain and grace else 0.0
+        self.loop.call((*pod.key, "end"), lambda: self.end(uid), min(lasts, grace))
 
     def end(self, uid: str) -> None:
         """Stop a pod's programs and remove its object."""
