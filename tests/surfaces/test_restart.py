@@ -74,3 +74,15 @@ def test_before_1_15_another_deployment_makes_certificates() -> None:
     world.get(k.DEPLOYMENT, "controller", world.serving)["metadata"]["labels"]["app.kubernetes.io/version"] = "1.14.1"
     action = restart.controller(ground_of(world.observation(), request(SYSTEM)))
     assert action.done(world.observation()).complete
+
+
+def test_a_stamp_of_an_earlier_restart_in_any_time_zone_does_not_count_for_this_one() -> None:
+    world = cluster(UPSTREAM, (LOCAL,))
+    world.config().pop(LOCAL)
+    template = world.get(k.DEPLOYMENT, "controller", world.serving)["spec"]["template"]
+    template["metadata"]["annotations"] = {restart.RESTARTED: "2026-06-01T23:00:00+11:00"}
+    action = restart.controller_again(ground_of(world.observation(), request(LOCAL)))
+    changes = action.changes(world.observation())
+    assert changes, "its certificate reconciler still works"
+    template["metadata"]["annotations"] = changes[0].body["spec"]["template"]["metadata"]["annotations"]
+    assert action.changes(world.observation()) == ()
