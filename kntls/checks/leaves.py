@@ -219,7 +219,10 @@ def inside_ca(facts: Facts) -> Iterator[Problem]:
     WARNING,
     needs=SIGNED,
     when=(ON,),
-    causes=("KN-TRUST-007", "KN-SERVE-003",),
+    causes=(
+        "KN-TRUST-007",
+        "KN-SERVE-003",
+    ),
     why="OpenSSL and BoringSSL (Envoy) find an issuer by its key identifier. One that was renewed with the same key by "
     "a newer cert-manager has another identifier: Go accepts the leaf, OpenSSL does not.",
     remedy="Have the leaf issued again.",

@@ -97,6 +97,15 @@ def test_a_ca_crt_that_is_not_pem_has_the_routing_certificate_issued_again() -> 
     assert change.ref.kind == k.CERTIFICATE
 
 
+def test_what_depends_on_a_bundle_is_mended_after_it() -> None:
+    world = healthy()
+    bundle(world)["data"][KEY] += "# end\n"
+    world.get(k.SECRET, "routing-serving-certs", world.serving)["data"]["ca.crt"] = "see the wiki"
+    first, second = mending(world).actions
+    assert first.stage == "KN-TRUST-003"
+    assert second.stage == "KN-TRUST-006"
+
+
 def test_a_restart_needs_two_ready_replicas() -> None:
     world = healthy(surfaces=(LOCAL,))
     _unreconciled(world)

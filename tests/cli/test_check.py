@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -175,6 +177,13 @@ def test_pre_asks_for_permissions_before_anything_is_on(lab: Lab) -> None:
     found = {entry["id"]: entry["result"] for group in json.loads(out)["categories"] for entry in group["checks"]}
     assert found["KN-API-002"] == found["KN-API-003"] == "success"
     assert "KN-LEAF-002" not in found
+
+
+def test_requests_are_shown_wherever_the_flag_stands(lab: Lab) -> None:
+    words = ["KN-CONFIG-001", "--kubeconfig", str(lab.kubeconfig)]
+    for command in (["-v", "check", *words], ["check", "-v", *words]):
+        done = subprocess.run([sys.executable, "-m", "kntls", *command], capture_output=True, text=True, check=True)
+        assert "kntls: GET /version 200" in done.stderr
 
 
 def test_wait_looks_again_until_it_is_right(lab: Lab) -> None:
