@@ -367,6 +367,7 @@ class World:
             names = tuple(sorted(cluster_local_hosts(service, namespace)))
             name = f"route-{route['metadata']['uid']}-local"
             owner = {"apiVersion": k.ROUTE.api_version, "kind": "Route", "name": service, "controller": True}
+            owner |= {"uid": route["metadata"]["uid"]}
             labels = {"serving.knative.dev/route": service}
             self.certificate(name, namespace, names, "cluster-local-domain", {"ref": owner, "labels": labels})
             tls = [{"hosts": list(names), "secretName": name, "secretNamespace": namespace}]

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from kntls.checks.facts import Facts
 from kntls.model.findings import Severity
-from kntls.model.kinds import CONFIG_MAP, DEPLOYMENT, KNATIVE_SERVING, Kind
+from kntls.model.kinds import CONFIG_MAP, DEPLOYMENT, KNATIVE_SERVING, SECRET, Kind
 from kntls.model.objects import ObjectRef
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
@@ -63,6 +63,8 @@ class Condition:
     holds: Callable[[Facts], bool | None]
     """None where it cannot be told from what was read."""
     needs: frozenset[Kind] = frozenset()
+    unknown: str = ""
+    """What to say where it cannot be told."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,17 @@ INTERNAL = Condition(
 LOCAL = Condition("cluster-local encryption is on", lambda facts: _surface_on(facts, "cluster-local"), _CONFIGURED)
 EXTERNAL = Condition(
     "external-domain encryption is on", lambda facts: _surface_on(facts, "external-domain"), _CONFIGURED
+)
+
+
+def _keys_read(facts: Facts) -> bool | None:
+    """Whether private keys were among what was read; a must-gather leaves them out."""
+    seen = facts.observation.live or any("tls.key" in obj["keys"] for obj in facts.observation.all(SECRET))
+    return seen or None
+
+
+KEYS = Condition(
+    "private keys were read", _keys_read, frozenset({SECRET}), "secrets: their private keys are not in the files"
 )
 OPERATED = Condition(
     "an operator owns the configuration",

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from kntls.certmanager.authority import Authority, is_current
 from kntls.certmanager.issuers import Answer, kind_of
-from kntls.checks.check import ERROR, ON, WARNING, Problem, check
+from kntls.checks.check import ERROR, KEYS, ON, WARNING, Problem, check
 from kntls.checks.facts import LEAF_LIFETIME, Facts, parse_time
 from kntls.knative.config import DEFAULT_ISSUER
 from kntls.knative.names import CONFIG_CERTMANAGER, LEGACY_SAN, ROUTING_SAN, Surface
@@ -226,7 +226,7 @@ def may_sign(facts: Facts) -> Iterator[Problem]:
     "every CA's key belongs to its certificate",
     ERROR,
     needs=SEEN,
-    when=(ON,),
+    when=(ON, KEYS),
     causes=("KN-ISSUER-003", "KN-KCERT-001", "KN-KCERT-004", "KN-KCERT-005"),
     why="cert-manager does not compare them: the issuer is Ready, and every request fails with `provided PrivateKey "
     "doesn't match parent's PublicKey`, each failure doubling the pause until the next try.",

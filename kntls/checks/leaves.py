@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from datetime import timedelta
 
 from kntls.certmanager.leaves import Leaf
-from kntls.checks.check import ERROR, ON, WARNING, Problem, check
+from kntls.checks.check import ERROR, KEYS, ON, WARNING, Problem, check
 from kntls.checks.facts import Facts, parse_time
 from kntls.checks.kcerts import renew
 from kntls.knative.sans import expected
@@ -105,7 +105,7 @@ def only_names(facts: Facts) -> Iterator[Problem]:
     "every leaf's key belongs to it",
     ERROR,
     needs=SEEN,
-    when=(ON,),
+    when=(ON, KEYS),
     causes=("KN-SERVE-001", "KN-SERVE-002", "KN-KCERT-004"),
     why="The activator keeps the old pair and only warns; a queue-proxy that starts with such a pair does not serve.",
     remedy="Have it issued again; see who else writes the Secret (KN-KCERT-007).",
@@ -219,6 +219,10 @@ def inside_ca(facts: Facts) -> Iterator[Problem]:
     WARNING,
     needs=SIGNED,
     when=(ON,),
+    causes=(
+        "KN-TRUST-007",
+        "KN-SERVE-003",
+    ),
     why="OpenSSL and BoringSSL (Envoy) find an issuer by its key identifier. One that was renewed with the same key by "
     "a newer cert-manager has another identifier: Go accepts the leaf, OpenSSL does not.",
     remedy="Have the leaf issued again.",
@@ -262,7 +266,7 @@ def strong(facts: Facts) -> Iterator[Problem]:
 )
 def for_servers(facts: Facts) -> Iterator[Problem]:
     """Leaves that no client accepts from a server."""
-    yield from _lint(facts, {"not-for-servers", "critical-extension", "leaf-is-a-ca", "no-san"})
+    yield from _lint(facts, {"refused-by-envoy", "critical-extension", "leaf-is-a-ca", "no-san"})
 
 
 @check(

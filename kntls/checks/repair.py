@@ -5,13 +5,14 @@ A repair is an entry: which check, what to write, and when not to. What is not m
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kntls.certmanager.leaves import leaf_of, trigger
 from kntls.checks.check import CHECKS, Problem
 from kntls.checks.facts import Facts
 from kntls.checks.run import Report
+from kntls.engine.predict import after
 from kntls.knative.names import ACTIVATOR, CONTROLLER, ROUTING_CERTIFICATE, USER_CERTIFICATE, Surface
 from kntls.model.kinds import (
     CERTIFICATE,
@@ -203,18 +204,43 @@ def _action(check: str, problem: Problem) -> Action:
     )
 
 
+def _once(observation: Observation, changes: tuple[Change, ...]) -> Observation:
+    """The observation as it will be once the changes are written."""
+    for change in changes:
+        kind = change.ref.kind
+        others = [obj for obj in observation.all(kind) if obj is not observation.find(change.ref)]
+        written = after(observation.find(change.ref), change)
+        observation = observation.with_objects({kind: [*others, *([written] if written else [])]})
+    return observation
+
+
 def plan(observation: Observation, report: Report) -> Plan:
-    """What can be mended safely, as a plan; everything else that was found is noted with its command."""
-    facts = Facts(observation)
+    """What can be mended safely, as a plan; everything else that was found is noted with its command.
+
+    Each repair is judged on the world as those before it leave it: a bundle first, then what depends on it.
+    """
+    found = {result.check.id: result for result in report.results if result.found}
     actions: dict[str, Action] = {}
-    notes = []
+    obstacles: dict[str, str] = {}
+    for check, repair in REPAIRS.items():
+        for problem in (entry.problem for entry in found[check].found) if check in found else ():
+            sentence, facts = repair.sentence(problem), Facts(observation)
+            if sentence in actions:
+                continue
+            if obstacle := repair.obstacle(facts, problem):
+                obstacles[check] = obstacle
+            else:
+                actions[sentence] = _action(check, problem)
+                observation = _once(observation, repair.changes(facts, problem))
+    return Plan("Mend what can be mended safely", tuple(actions.values()), tuple(_notes(report, actions, obstacles)))
+
+
+def _notes(report: Report, actions: dict[str, Action], obstacles: dict[str, str]) -> Iterator[str]:
+    """What is left to people."""
+    mended = {action.stage for action in actions.values()}
     for result in report.results:
-        repair = REPAIRS.get(result.check.id)
-        for problem in result.roots:
-            obstacle = repair.obstacle(facts, problem) if repair else ""
-            if repair and not obstacle:
-                actions.setdefault(repair.sentence(problem), _action(result.check.id, problem))
-            elif problem.fix:
-                why = f" ({obstacle})" if obstacle else ""
-                notes.append(f"{result.check.id} is yours to mend{why}: {problem.fix}")
-    return Plan("Mend what can be mended safely", tuple(actions.values()), tuple(dict.fromkeys(notes)))
+        why = f" ({obstacles[result.check.id]})" if result.check.id in obstacles else ""
+        if result.check.id in mended and not why:
+            continue
+        for fix in dict.fromkeys(problem.fix for problem in result.roots if problem.fix):
+            yield f"{result.check.id} is yours to mend{why}: {fix}"

@@ -133,7 +133,7 @@ def older(facts: Facts) -> Iterator[Problem]:
     written = _written(obj or {}, Surface.SYSTEM_INTERNAL.flag)
     for pod in _pods(facts, ACTIVATOR):
         ref, since = ObjectRef(POD, name_of(pod), namespace_of(pod)), started(pod)
-        if ref not in proven and written and since and since < written:
+        if ref not in proven and is_true(pod) and written and since and since < written:
             fix = _restart(ObjectRef(DEPLOYMENT, ACTIVATOR, facts.serving))
             yield Problem(ref, f"it started {since.isoformat()}, the flag was written {written.isoformat()}", fix)
 

@@ -115,7 +115,8 @@ def _judge(entry: Check, facts: Facts) -> Result:
             return Result(entry, Outcome.UNSEEN, reason=why)
         holds = condition.holds(facts)
         if holds is None:
-            return Result(entry, Outcome.UNSEEN, reason=f"whether {condition.sentence}: not in what was read")
+            why = condition.unknown or f"whether {condition.sentence}: not in what was read"
+            return Result(entry, Outcome.UNSEEN, reason=why)
         if not holds:
             return Result(entry, Outcome.IDLE, reason=f"only where {condition.sentence}")
     if why := _unseen(facts.observation, entry.needs):

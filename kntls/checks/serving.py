@@ -46,7 +46,6 @@ from kntls.model.kinds import (
 from kntls.model.objects import Object, ObjectRef, condition, dig, labels_of, name_of, namespace_of
 from kntls.model.observation import Presented
 from kntls.pki.certificate import Certificate
-from kntls.pki.chain import verify
 from kntls.trust.consumers import Consumer
 
 GREETED = (CONFIG_MAP, POD, KCERT, HANDSHAKES)
@@ -137,7 +136,8 @@ def accepted(facts: Facts) -> Iterator[Problem]:
         chain = _chain(shown)
         for trust in facts.trusts if chain else ():
             for name in _asked(trust.consumer, shown):
-                verdict = verify(chain[0], intermediates=chain[1:], roots=trust.roots, at=facts.at, name=name)
+                accepts = trust.consumer.verify
+                verdict = accepts(chain[0], intermediates=chain[1:], roots=trust.roots, at=facts.at, name=name)
                 if not verdict.ok:
                     reason = f"{trust.consumer.name} refuses what {shown.role} presents: {verdict.reason}"
                     yield Problem(shown.server, reason, "kntls trust add --ca FILE  # the CA that signed it")

@@ -190,7 +190,8 @@ def covered(facts: Facts) -> Iterator[Problem]:
         for leaf in facts.issued:
             chain = leaf.material.chain if leaf.material else ()
             for name in names_asked(trust.consumer, leaf):
-                verdict = verify(chain[0], intermediates=chain[1:], roots=trust.roots, at=facts.at, name=name)
+                accepts = trust.consumer.verify
+                verdict = accepts(chain[0], intermediates=chain[1:], roots=trust.roots, at=facts.at, name=name)
                 if not verdict.ok:
                     fix = "kntls trust add --ca FILE  # the CA that signed it"
                     yield Problem(leaf.ref, f"{_who(trust)} refuses it: {verdict.reason}", fix)

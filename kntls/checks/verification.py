@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kntls.certmanager.leaves import Leaf, leaf_of, owner_kind
+from kntls.checks.check import KEYS
 from kntls.checks.facts import Facts, surface_of
 from kntls.checks.leaves import wanted_names
 from kntls.knative.names import ROUTING_CERTIFICATE, USER_CERTIFICATE, WILDCARD_LABEL
@@ -86,8 +87,8 @@ def _names(facts: Facts, leaf: Leaf) -> str:
     return "; ".join(parts)
 
 
-def _key(leaf: Leaf) -> str:
-    if leaf.material is None or leaf.material.key_matches:
+def _key(facts: Facts, leaf: Leaf) -> str:
+    if leaf.material is None or leaf.material.key_matches or not KEYS.holds(facts):
         return ""
     return leaf.material.key_problem or "tls.key does not belong to tls.crt"
 
@@ -116,7 +117,8 @@ def _acceptances(facts: Facts, leaf: Leaf, kind: str) -> Iterator[Acceptance]:
         return
     for trust in facts.trusts:
         for name in names_asked(trust.consumer, leaf):
-            verdict = verify(chain[0], intermediates=chain[1:], roots=trust.roots, at=facts.at, name=name)
+            accepts = trust.consumer.verify
+            verdict = accepts(chain[0], intermediates=chain[1:], roots=trust.roots, at=facts.at, name=name)
             if not verdict.ok:
                 break
         else:
@@ -133,7 +135,7 @@ def _verification(facts: Facts, certificate: Object) -> Verification:
     ours = kind not in ("CA", "other")
     problems = {
         "names": _names(facts, leaf) if ours and leaf.x509 else "",
-        "key": _key(leaf),
+        "key": _key(facts, leaf),
         "time": time_problem(leaf.x509, facts.at) if leaf.x509 else "",
         "chain": _chain(facts, leaf) if ours else "",
         "issuer": _issuer(facts, leaf) if ours else "",

@@ -44,10 +44,6 @@ def _root(common: Common) -> None:
     Turns it on, checks it, explains it and rotates its CA without dropping a request.
     Every command takes the flags below.
     """
-    if common.verbose:
-        from kntls.cli.session import trace_requests
-
-        trace_requests()
 
 
 app.callback()(with_common(_root, root=True))

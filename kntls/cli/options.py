@@ -98,6 +98,10 @@ def with_common(function: Callable[..., Any], *, root: bool = False) -> Callable
         earlier = ctx.obj if isinstance(ctx.obj, Common) else Common()
         common = earlier.overlay(_take(values, own_names))
         ctx.obj = common
+        if common.verbose and not earlier.verbose:
+            from kntls.cli.session import trace_requests
+
+            trace_requests()
         if ctx.invoked_subcommand is not None and not root:
             return None
         return function(common, **values)

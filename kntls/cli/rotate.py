@@ -134,7 +134,9 @@ def _carry_out(session: Live | Offline, common: Common, target: Target, until: s
 
 def _conclude(after: Observation, target: Target, until: str, common: Common, retired: tuple[ObjectRef, ...]) -> None:
     """What is true now, what was kept, and the next command."""
+    from kntls.model.objects import name_of
     from kntls.rotation.situation import situation
+    from kntls.rotation.stages.prepare import root_of
 
     space = situation(after, target).manager.resource_namespace
     if until and until != "retire":
@@ -146,10 +148,12 @@ def _conclude(after: Observation, target: Target, until: str, common: Common, re
     else:
         lines = [f"Done: every server presents a leaf of Secret {target.new_secret}."]
         for secret in retired:
-            name = secret.name
+            maker = root_of(after, secret)
+            certificate = f"certificate/{name_of(maker)} " if maker else ""
             lines += [
-                f"Kept, and no longer trusted: Secret {space}/{name} and the Certificate that made it.",
-                f"Delete them:  kubectl delete -n {space} certificate/{name} secret/{name} --ignore-not-found",
+                f"Kept, and no longer trusted: Secret {space}/{secret.name}"
+                + (" and the Certificate that made it." if maker else "."),
+                f"Delete:  kubectl delete -n {space} {certificate}secret/{secret.name}",
             ]
     if output_of(common) in ("json", "yaml"):
         show_status(after, target.issuer, target.new_secret, common)

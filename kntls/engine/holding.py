@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kntls.cluster.client import Cluster
-from kntls.engine.lease import FORMAT, identity
+from kntls.engine.lease import FORMAT, identity, is_dead
 from kntls.errors import Conflict, KntlsError, NotFound
 from kntls.model.objects import ObjectRef, dig
 
@@ -27,9 +27,13 @@ TAKE = 0.03
 less than a second."""
 
 
+PREFIX = "kntls "
+"""How our own holders begin, so that nobody takes them for a controller's."""
+
+
 def holder() -> str:
     """The name under which this process holds Leases."""
-    return f"kntls {identity()}"
+    return f"{PREFIX}{identity()}"
 
 
 class _Taken(KntlsError):
@@ -80,7 +84,8 @@ class Holding:
 
     def _write(self, lease: dict[str, Any]) -> dict[str, Any]:
         holder = str(dig(lease, "spec", "holderIdentity", default=""))
-        if holder not in ("", self.holder) and not self._has_run_out(lease):
+        gone = is_dead(holder.removeprefix(PREFIX)) or self._has_run_out(lease)
+        if holder not in ("", self.holder) and not gone:
             raise _Taken(f"{holder} took {self.ref}")
         stamp = datetime.now(UTC).strftime(FORMAT)
         spec = {**lease.get("spec", {}), "holderIdentity": self.holder, "leaseDurationSeconds": SECONDS}

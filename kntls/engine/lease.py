@@ -26,6 +26,21 @@ def identity() -> str:
     return f"{getpass.getuser()}@{socket.gethostname()} pid {os.getpid()}"
 
 
+def is_dead(holder: str) -> bool:
+    """Whether a holder was a process of this machine and user that is no more: killed, so it never let go."""
+    mine, _, number = identity().rpartition(" ")
+    theirs, _, other = holder.rpartition(" ")
+    if theirs != mine or not other.isdigit() or other == number:
+        return False
+    try:
+        os.kill(int(other), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -73,7 +88,8 @@ class Lease:
         holder = dig(current, "spec", "holderIdentity", default="")
         renewed = dig(current, "spec", "renewTime", default="1970-01-01T00:00:00.000000Z")
         age = (_now() - datetime.strptime(renewed, FORMAT).replace(tzinfo=UTC)).total_seconds()
-        if holder not in ("", self._holder) and age < dig(current, "spec", "leaseDurationSeconds", default=SECONDS):
+        fresh = age < dig(current, "spec", "leaseDurationSeconds", default=SECONDS)
+        if holder not in ("", self._holder) and fresh and not is_dead(holder):
             fix = f"wait until it ends, or at most {SECONDS} s where it was killed"
             raise Refused(f"another run is at work: {holder}, seen {age:.0f} s ago", where=str(self._ref), fix=fix)
         return {**current, "spec": self._manifest()["spec"]}

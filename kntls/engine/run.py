@@ -27,7 +27,6 @@ Observe = Callable[[Iterable[Kind], Observation | None], Observation]
 
 RESTORE = 60.0
 """Seconds at most to wait for each temporary change that is taken back out of turn."""
-GO_ON = "run the same command again to go on"
 SHOWN = 5
 """Missing things named in a message; the rest is counted."""
 
@@ -95,19 +94,20 @@ class Engine:
             for action in plan.actions:
                 observation = self._carry_out(action, observation)
         except (KeyboardInterrupt, KntlsError) as error:
-            raise self._stopped(error, self._restore(observation)) from None
+            raise self._stopped(error, self._restore(observation), plan.resume) from None
         finally:
             self._restore(observation)
         return observation
 
-    def _stopped(self, error: KeyboardInterrupt | KntlsError, kept: tuple[str, ...]) -> BaseException:
+    def _stopped(self, error: KeyboardInterrupt | KntlsError, kept: tuple[str, ...], resume: str) -> BaseException:
         """What to raise: the error itself before the first write, else `Incomplete` with the way to go on."""
         if not self.wrote or isinstance(error, Incomplete):
             return error
         left = f"; not taken back: {some(kept)}" if kept else ""
         if isinstance(error, KeyboardInterrupt):
-            return Incomplete(f"interrupted{left}", fix=GO_ON)
-        return Incomplete(f"{error.what}{left}", where=error.where, fix=error.fix or GO_ON)
+            return Incomplete(f"interrupted{left}", fix=resume)
+        fix = f"{error.fix}; {resume}" if error.fix else resume
+        return Incomplete(f"{error.what}{left}", where=error.where, fix=fix)
 
     def _carry_out(self, action: Action, observation: Observation) -> Observation:
         self.reporter.begin(action)

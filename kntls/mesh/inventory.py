@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,16 +109,16 @@ def inventory(resources: Resources) -> tuple[Member, ...]:
         *(_template(found, rules) for found in resources.all(*TEMPLATES)),
         *(_template(found, rules) for found in resources.in_group("Service", "serving.knative.dev")),
     ]
-    return (*pods, *(made for made in templates if not _represented(made, pods)))
+    near: dict[str, list[Member]] = {}
+    for pod in pods:
+        near.setdefault(pod.namespace, []).append(pod)
+    return (*pods, *(made for made in templates if not _represented(made, near.get(made.namespace, ()))))
 
 
 def _represented(template: Member, pods: Sequence[Member]) -> bool:
-    return any(
-        pod.namespace == template.namespace
-        and template.labels
-        and all(pod.labels.get(key) == value for key, value in template.labels.items())
-        for pod in pods
-    )
+    """Whether one of the pods of its namespace is made from the template."""
+    wanted = template.labels.items()
+    return bool(wanted) and any(all(pod.labels.get(key) == value for key, value in wanted) for pod in pods)
 
 
 def _pod(found: Resource, rules: Membership) -> Member:
@@ -221,10 +221,10 @@ def container_port(port: ServicePort, member: Member) -> int | None:
     return next((number for name, number in member.ports if name == port.target), None)
 
 
-def ports_by_protocol(resources: Resources, member: Member) -> dict[int, str]:
-    """Container port → protocol, of every port some Service leads to."""
+def ports_by_protocol(services: Iterable[Resource], member: Member) -> dict[int, str]:
+    """Container port → protocol, of every port some of these core Services leads to."""
     found = {}
-    for service in resources.in_group("Service", ""):
+    for service in services:
         if selects(service, member):
             for port in service_ports(service):
                 number = container_port(port, member)

@@ -130,3 +130,5 @@ class Plan:
     """Why the plan must not be carried out; non-empty means it is not."""
     eta: float = 0.0
     """About how many seconds it will take."""
+    resume: str = "run the same command again to go on"
+    """How to go on, and back, after it was stopped midway."""

@@ -155,7 +155,13 @@ def rotation(observation: Observation, target: Target, until: str = "") -> Plan:
     actions = tuple(action for stage in STAGES if stage.name in wanted for action in stage.actions(now, target))
     verb = "Roll back" if target.rollback else "Rotate"
     title = f"{verb} the CA of ClusterIssuer {target.issuer} to Secret {target.new_secret}"
-    return Plan(title, actions, tuple(_notes(now)), (), _refusals(now), _eta(now))
+    return Plan(title, actions, tuple(_notes(now)), (), _refusals(now), _eta(now), _resume(target))
+
+
+def _resume(target: Target) -> str:
+    if target.rollback:
+        return "`kntls rotate-ca rollback` goes on"
+    return f"`kntls rotate-ca --new-secret {target.new_secret}` goes on, `kntls rotate-ca rollback` goes back"
 
 
 def finished(now: Situation) -> bool:

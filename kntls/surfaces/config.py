@@ -122,6 +122,13 @@ def straight(
     return tuple(wanted)
 
 
+def everywhere(observation: Observation, ground: Ground, config: str, settings: Settings) -> tuple[Change, ...]:
+    """The changes that set these keys where they are owned, and while the operator is held also where they are read."""
+    installation = ground.installation
+    direct = straight(observation, installation, config, settings) if ground.operator_is_held else ()
+    return (*writing(observation, installation, config, settings), *direct)
+
+
 def setting(ground: Ground, id: str, sentence: str, config: str, settings: Callable[[Observation], Settings]) -> Action:
     """The action that sets keys of one configuration where it is owned, and where the operator is held also there
     where it is read."""
@@ -132,13 +139,14 @@ def setting(ground: Ground, id: str, sentence: str, config: str, settings: Calla
         settled = {} if ground.operator_is_held else operator_done(observation, installation)
         return Progress.of({**asked, **settled})
 
-    def changes(observation: Observation) -> tuple[Change, ...]:
-        wanted = settings(observation)
-        direct = straight(observation, installation, config, wanted) if ground.operator_is_held else ()
-        return (*writing(observation, installation, config, wanted), *direct)
-
     kinds = {CONFIG_MAP, KNATIVE_SERVING} if installation.operator else {CONFIG_MAP}
-    return Action(id, sentence, done, changes, reads=frozenset(kinds))
+    return Action(
+        id,
+        sentence,
+        done,
+        lambda observation: everywhere(observation, ground, config, settings(observation)),
+        reads=frozenset(kinds),
+    )
 
 
 def setting_for_now(ground: Ground, id: str, sentence: str, config: str, settings: Settings) -> Action:

@@ -37,7 +37,7 @@ INTERRUPTION = "3 s and more, until activators and queue-proxies have followed"
 
 def disable(observation: Observation, request: Request) -> Plan:
     """The plan that turns the requested surfaces off. Raises what detection raises."""
-    ground = ground_of(observation, request)
+    ground = ground_of(observation, request, signing=False)
     title = f"Turn off {' and '.join(surface for surface in Surface if ground.wants(surface))}"
     actions = tuple(_actions(observation, ground))
     interruptions = tuple(_interruptions(observation, ground))
@@ -50,12 +50,13 @@ def _remaining(observation: Observation, ground: Ground) -> tuple[Surface, ...]:
 
 def _actions(observation: Observation, ground: Ground) -> Iterator[Action]:
     others = tuple(surface for surface in Surface if ground.wants(surface) and surface != SYSTEM)
-    if ground.wants(SYSTEM) and is_needed(observation, ground):
+    careful = ground.wants(SYSTEM) and is_needed(observation, ground)
+    left = put_back_left_over(observation, ground, frozen=not careful)
+    yield from staged("left over from an interrupted run", left)
+    if careful:
         yield from _carefully(observation, ground)
     elif ground.wants(SYSTEM):
         yield from _documented(ground)
-    else:
-        yield from staged("left over from an interrupted run", put_back_left_over(observation, ground))
     for surface in others:
         yield from staged(str(surface), [_flags(ground, (surface,)), steps.addresses(surface, "http")])
     yield from staged("clean up", _cleaning(observation, ground))

@@ -11,117 +11,59 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from kntls.engine.restore import changing
-from kntls.engine.run import some
 from kntls.knative.config import issuer_ref, render_issuer_ref
-from kntls.knative.installation import Flavour
 from kntls.knative.leases import REVISION, ROUTE
 from kntls.knative.names import (
+    ACTIVATOR,
     CONFIG_CERTMANAGER,
     CONFIG_NETWORK,
-    LONGEST_NAMESPACE,
-    ROUTING_CERTIFICATE,
     Surface,
 )
-from kntls.model.kinds import CONFIG_MAP, KCERT
-from kntls.model.kinds import REVISION as REVISION_KIND
-from kntls.model.objects import ObjectRef, namespace_of
+from kntls.model.kinds import CONFIG_MAP
+from kntls.model.objects import ObjectRef
 from kntls.model.observation import Observation
 from kntls.model.plan import Action, Change, Plan, Progress
 from kntls.surfaces import bundle, certificates, config, freeze, hold, issuers, probe, restart, steps
 from kntls.surfaces.config import Settings, setting, setting_for_now, straight
+from kntls.surfaces.notes import interruptions, notes
 from kntls.surfaces.order import (
     is_hitless,
     is_needed,
     put_back,
     put_back_left_over,
     restoration,
-    services,
     staged,
-    why_not_hitless,
     with_operator_held,
 )
-from kntls.surfaces.overview import PLAIN, client_namespaces, support_level
+from kntls.surfaces.refusals import refusals
 from kntls.surfaces.request import Ground, Request, ground_of
-from kntls.surfaces.rollout import ailing
-from kntls.trust.bundles import published
-from kntls.trust.consumers import consumers, effective_trust
+from kntls.surfaces.rollout import rollout
 
 SYSTEM = Surface.SYSTEM_INTERNAL
 WILDCARD = "namespace-wildcard-cert-selector"
 NOBODY = "matchLabels:\n  kntls.dev/matches: nothing\n"
 """A selector that turns the certificate controller on and selects no namespace (serving `pkg/networking/util.go`)."""
-INTERRUPTION = "13 to 21 s"
-"""How long the documented order answered 503 where it was measured."""
 
 
 def enable(observation: Observation, request: Request) -> Plan:
     """The plan that turns the requested surfaces on. Raises what detection raises."""
     ground = ground_of(observation, request)
-    refused = tuple(dict.fromkeys(_refusals(observation, ground)))
+    refused = tuple(dict.fromkeys(refusals(observation, ground)))
     title = f"Turn on {' and '.join(surface for surface in Surface if ground.wants(surface))}"
     if refused:
         return Plan(title, (), refusals=refused)
     actions = tuple(_actions(observation, ground))
-    interruptions = tuple(_interruptions(observation, ground))
-    return Plan(title, actions, tuple(_notes(observation, ground)), interruptions, (), _eta(observation, ground))
-
-
-# ------------------------------------------------------------------ refusals
-
-
-def _refusals(observation: Observation, ground: Ground) -> Iterator[str]:
-    yield from _layer(ground)
-    yield from _components(observation, ground)
-    yield from issuers.refusals(observation, ground)
-    yield from bundle.refusals(observation, ground)
-    if ground.wants(SYSTEM):
-        yield from _system_internal(observation, ground)
-
-
-def _layer(ground: Ground) -> Iterator[str]:
-    installation = ground.installation
-    layer = installation.layer
-    for surface in sorted(ground.request.surfaces):
-        if surface == Surface.EXTERNAL_DOMAIN and installation.flavour == Flavour.OPENSHIFT:
-            yield "external-domain: OpenShift's router terminates TLS there (fix: set the certificate on its Routes)"
-        elif layer is None:
-            yield f"{surface}: no ingress layer that kntls knows serves class {installation.ingress_class}"
-        elif surface not in layer.surfaces:
-            yield f"{surface}: not with {layer.name}; {layer.instead}"
-        elif not installation.ingress_namespace:
-            yield f"{layer.name} is not installed: there is no Deployment {layer.controller}"
-
-
-def _components(observation: Observation, ground: Ground) -> Iterator[str]:
-    for ref in config.missing(observation, ground.installation):
-        yield f"{ref} is missing (fix: apply Knative Serving's manifests again)"
-    if ground.wants(SYSTEM) and observation.get(KCERT, ROUTING_CERTIFICATE, ground.namespace) is None:
-        ref = ObjectRef(KCERT, ROUTING_CERTIFICATE, ground.namespace)
-        yield f"{ref} is missing and nothing makes it anew (fix: apply Knative Serving's manifests again)"
-
-
-def _system_internal(observation: Observation, ground: Ground) -> Iterator[str]:
-    spaces = {namespace_of(obj) for obj in observation.all(REVISION_KIND)}
-    for space in sorted(spaces):
-        if len(space) > LONGEST_NAMESPACE:
-            yield (
-                f"namespace {space} has {len(space)} characters: the name in its certificate would be too long, and "
-                f"no Revision there would become Ready (at most {LONGEST_NAMESPACE})"
-            )
-    for consumer in consumers(ground.installation):
-        for source in effective_trust(observation, consumer).crashes:
-            fix = f"kubectl delete {source.ref.kubectl} has it issued again"
-            yield f"{source} is not PEM: {consumer.name} crashes on it (fix: {fix})"
-
-
-# ------------------------------------------------------------------ actions
+    interrupted, known = tuple(interruptions(observation, ground)), tuple(notes(observation, ground))
+    return Plan(title, actions, known, interrupted, (), _eta(observation, ground))
 
 
 def _actions(observation: Observation, ground: Ground) -> Iterator[Action]:
     others = tuple(surface for surface in Surface if ground.wants(surface) and surface != SYSTEM)
-    yield from staged("left over from an interrupted run", put_back_left_over(observation, ground))
+    finishing = ground.wants(SYSTEM) and ground.network(observation).on(SYSTEM)
+    left = put_back_left_over(observation, ground, frozen=not finishing)
+    yield from staged("left over from an interrupted run", left)
     yield from staged("issuers and trust", _trust(observation, ground))
-    if ground.wants(SYSTEM) and ground.network(observation).on(SYSTEM):
+    if finishing:
         yield from _finishing(observation, ground, others)
     elif ground.wants(SYSTEM) and is_needed(observation, ground):
         yield from _carefully(observation, ground, others)
@@ -240,11 +182,29 @@ def _activators(ground: Ground) -> Iterator[Action]:
     """Every queue-proxy listens on the TLS port: now the activators, then Envoy."""
     installation, limit, pace = ground.installation, freeze.LIMIT, freeze.PACE
     yield freeze.freeze(ground, "freeze/2", "activators restart behind it")
-    yield replace(steps.flags(ground, (SYSTEM,)), pace=pace)
+    yield replace(_for_good(ground), pace=pace)
     yield restart.activator(ground, pace=pace, limit=2 * limit)
     yield steps.endpoints("endpoints-new", installation, limit=limit, pace=pace)
     yield steps.port("port-443", installation, 443, limit=limit, pace=pace)
-    yield freeze.resume(ground, "resume/2", ("freeze/2",))
+    yield freeze.resume(ground, "resume/2", ("freeze/2", f"flag/{SYSTEM}"))
+
+
+def _for_good(ground: Ground) -> Action:
+    """The flag, taken back where activators do not come up with it: while Envoy is frozen nobody has noticed yet."""
+    off, activator = steps.switched((SYSTEM,), on=False), ground.installation.deployment(ACTIVATOR)
+    plain = steps.port("port-80", ground.installation, 80)
+
+    def inverse(observation: Observation) -> tuple[Change, ...]:
+        flag = config.everywhere(observation, ground, CONFIG_NETWORK, off(observation, ground))
+        return (*flag, restart.again(observation, activator)) if flag else ()
+
+    def undone(observation: Observation) -> Progress:
+        ports, rolled = plain.done(observation), rollout(observation, activator)
+        return Progress(ports.done + rolled.done, ports.total + rolled.total, (*ports.missing, *rolled.missing))
+
+    flag = steps.flags(ground, (SYSTEM,))
+    reads = flag.reads | plain.reads | restart.READS
+    return replace(flag, temporary=True, inverse=inverse, undone=undone, reads=reads)
 
 
 def _certificates_on(ground: Ground) -> Action:
@@ -282,40 +242,6 @@ def _proof(ground: Ground, others: tuple[Surface, ...]) -> Iterator[Action]:
         yield steps.revisions("revisions-last", encrypted=True)
     yield steps.ingresses("ingress-last", ground.installation)
     yield steps.served(ground.installation)
-
-
-# ------------------------------------------------------------------ what to know
-
-
-def _interruptions(observation: Observation, ground: Ground) -> Iterator[str]:
-    turning_on = ground.wants(SYSTEM) and not ground.network(observation).on(SYSTEM)
-    named = services(observation)
-    if turning_on and named and not is_hitless(observation, ground):
-        yield f"requests to {some(named)} fail with 503 for about {INTERRUPTION}: {why_not_hitless(ground)}"
-
-
-def _notes(observation: Observation, ground: Ground) -> Iterator[str]:
-    yield f"support level: {support_level(ground.installation)}"
-    yield f"not encrypted by any surface: {PLAIN}"
-    if ground.wants(Surface.CLUSTER_LOCAL):
-        yield from _trust_note(observation, ground)
-    if ground.wants(Surface.EXTERNAL_DOMAIN):
-        yield f"clients outside must trust {issuers.chosen(observation, ground)[Surface.EXTERNAL_DOMAIN]}'s CA"
-    sick = [f"{space}/{name}" for space, name in sorted(ailing(observation))]
-    if sick:
-        yield f"not waited for, because their own container fails: Revisions {some(sick)}"
-
-
-def _trust_note(observation: Observation, ground: Ground) -> Iterator[str]:
-    name = issuers.chosen(observation, ground)[Surface.CLUSTER_LOCAL]
-    wanted = set(bundle.anchors(observation, ground, (name,)))
-    have = {one.ref.namespace for one in published(observation) if wanted and wanted <= set(one.certificates)}
-    clients = client_namespaces(observation)
-    lacking = [space for space in clients if space not in have]
-    if clients:
-        yield f"clients of the https addresses must trust the CA of {name}: workloads in {', '.join(clients)}"
-    if lacking:
-        yield f"not published there yet: {', '.join(lacking)} (kntls trust publish --namespace {lacking[0]})"
 
 
 def _eta(observation: Observation, ground: Ground) -> float:

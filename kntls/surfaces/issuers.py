@@ -65,7 +65,7 @@ def authority_of(observation: Observation, ground: Ground, name: str) -> Authori
     issuer = observation.get(CLUSTER_ISSUER, name)
     if issuer is None or kind_of(issuer) != CA:
         return None
-    return authority_in(observation, secret_of(issuer, ground.manager.resource_namespace))
+    return authority_in(observation, secret_of(issuer, ground.resource_namespace))
 
 
 def to_probe(observation: Observation, ground: Ground) -> dict[str, tuple[Surface, ...]]:
@@ -156,7 +156,7 @@ def _ca(observation: Observation, ground: Ground, name: str) -> Iterator[str]:
 
 def _root_in_the_way(observation: Observation, ground: Ground) -> str:
     """Why the Secret that already has our root's name cannot be it; empty where there is none or it is a CA."""
-    ref = ObjectRef(SECRET, ROOT_SECRET, ground.manager.resource_namespace)
+    ref = ObjectRef(SECRET, ROOT_SECRET, ground.resource_namespace)
     secret = observation.find(ref)
     found = authority_in(observation, ref)
     if secret is None or (found is not None and found.signer.is_ca):
@@ -167,7 +167,7 @@ def _root_in_the_way(observation: Observation, ground: Ground) -> str:
 def _common_name(observation: Observation, ground: Ground) -> str:
     """The wanted one, or with the Secret's name behind it where another CA has it: equal names mislead OpenSSL."""
     wanted = ground.request.root.common_name
-    secrets = observation.all(SECRET, namespace=ground.manager.resource_namespace)
+    secrets = observation.all(SECRET, namespace=ground.resource_namespace)
     cas = [authority_in(observation, ObjectRef(SECRET, name_of(obj), namespace_of(obj))) for obj in secrets]
     taken = {ca.signer.common_name for ca in cas if ca is not None}
     candidates = (wanted, f"{wanted} {ROOT_SECRET}", f"{wanted} {ground.started:%Y-%m-%d %H%M%S}")
@@ -176,7 +176,7 @@ def _common_name(observation: Observation, ground: Ground) -> str:
 
 def manifests(observation: Observation, ground: Ground) -> tuple[Object, ...]:
     """The SelfSigned ClusterIssuer, the root Certificate and the CA ClusterIssuer, as far as they do not exist."""
-    space = ground.manager.resource_namespace
+    space = ground.resource_namespace
     options = replace(ground.request.root, common_name=_common_name(observation, ground))
     has_root = observation.get(SECRET, ROOT_SECRET, space) or observation.get(CERTIFICATE, ROOT_CERTIFICATE, space)
     root = () if has_root else (self_signed_issuer(), root_certificate(ROOT_CERTIFICATE, ROOT_SECRET, space, options))

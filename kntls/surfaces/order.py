@@ -78,12 +78,12 @@ def put_back(ref: ObjectRef, id: str, releases: tuple[str, ...] = ()) -> Action:
     )
 
 
-def put_back_left_over(observation: Observation, ground: Ground) -> Iterator[Action]:
-    """What a run that was killed left behind; a freeze is lifted where Envoy may follow, else in its place later."""
+def put_back_left_over(observation: Observation, ground: Ground, *, frozen: bool = True) -> Iterator[Action]:
+    """What a run that was killed left behind; with `frozen=False` a freeze is lifted by the plan itself, later."""
     for ref in left_over(observation):
-        if ref == freeze.kourier(ground):
-            if not ground.network(observation).on(Surface.SYSTEM_INTERNAL):
-                yield steps.port("port-80-before", ground.installation, 80)
-                yield freeze.resume(ground, "resume/left-over")
-        else:
+        if ref != freeze.kourier(ground):
             yield put_back(ref, f"restore/{ref.namespace}/{ref.name}")
+        elif frozen:
+            number = 443 if ground.network(observation).on(Surface.SYSTEM_INTERNAL) else 80
+            yield steps.port("port-before", ground.installation, number)
+            yield freeze.resume(ground, "resume/left-over")

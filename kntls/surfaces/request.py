@@ -42,7 +42,8 @@ class Ground:
 
     request: Request
     installation: Installation
-    manager: CertManager
+    manager: CertManager | None
+    """cert-manager; None where it is not needed and not there."""
     started: datetime
     """When the plan was made (UTC); stands in where the cluster does not say when its configuration changed."""
     operator_is_held: bool = False
@@ -53,6 +54,11 @@ class Ground:
         """Serving's namespace."""
         return self.installation.namespace
 
+    @property
+    def resource_namespace(self) -> str:
+        """Where the Secrets of ClusterIssuers lie."""
+        return self.manager.resource_namespace if self.manager else ""
+
     def network(self, observation: Observation) -> Network:
         """config-network now."""
         return network(observation, self.namespace)
@@ -62,9 +68,14 @@ class Ground:
         return surface in self.request.surfaces
 
 
-def ground_of(observation: Observation, request: Request) -> Ground:
-    """What the request stands on. Raises what detection raises, and `Refused` for versions that cannot."""
-    installation, manager = knative.detect(observation), certmanager.detect(observation)
+def ground_of(observation: Observation, request: Request, *, signing: bool = True) -> Ground:
+    """What the request stands on; cert-manager only where something is to be signed.
+
+    Raises what detection raises, and `Refused` for versions that cannot.
+    """
+    installation = knative.detect(observation)
     knative.require_supported(installation)
-    certmanager.require_supported(manager)
+    manager = certmanager.detect(observation) if signing else None
+    if manager is not None:
+        certmanager.require_supported(manager)
     return Ground(request, installation, manager, observation.taken_at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from kntls.knative.installation import Installation
 from kntls.knative.leases import CERTIFICATE, elects, of_controller, pods_of, runs
@@ -34,14 +35,17 @@ def _rolled(observation: Observation, ref: ObjectRef) -> bool:
 
 
 def _restart(
-    id: str, sentence: str, ref: ObjectRef, since: Callable[[Observation], str], is_new: Callable[[Observation], bool],
-    limit: float, pace: float, releases: tuple[str, ...] = (),
+    ground: Ground, id: str, sentence: str, ref: ObjectRef, since: Callable[[Observation], str],
+    is_new: Callable[[Observation], bool],
 ) -> Action:  # fmt: skip
-    """Restart that Deployment unless it is new already; `since` is the moment it must be younger than."""
+    """Restart that Deployment once in this plan, unless it is new; `since` is the change it must know of.
+
+    What was written is compared for equality only: others write their own clocks and time zones there.
+    """
 
     def changes(observation: Observation) -> tuple[Change, ...]:
-        moment = since(observation)
-        if is_new(observation) or _stamp(observation, ref) >= moment:
+        moment = max(since(observation), ground.started.strftime(STAMP))
+        if is_new(observation) or _stamp(observation, ref) == moment:
             return ()
         annotations = {"annotations": {RESTARTED: moment}}
         return (Change(Verb.MERGE, ref, {"spec": {"template": {"metadata": annotations}}}),)
@@ -49,42 +53,62 @@ def _restart(
     def done(observation: Observation) -> Progress:
         return Progress.of({f"{ref} restarted": is_new(observation) and _rolled(observation, ref)})
 
-    return Action(id, sentence, done, changes, reads=READS, limit=limit, pace=pace, releases=releases)
+    return Action(id, sentence, done, changes, reads=READS, pace=0.5)
 
 
-def controller(ground: Ground, id: str = "restart/controller") -> Action:
+def again(observation: Observation, ref: ObjectRef) -> Change:
+    """Restart that Deployment now, whatever its age."""
+    annotations = {"annotations": {RESTARTED: observation.taken_at.strftime(STAMP)}}
+    return Change(Verb.MERGE, ref, {"spec": {"template": {"metadata": annotations}}})
+
+
+def _makes_certificates(observation: Observation, ground: Ground) -> bool | None:
+    """Whether the controller makes certificates now; None where it has no Leases by which to tell."""
+    if not elects(observation, ground.installation):
+        return None
+    return runs(observation, of_controller(ground.installation, CERTIFICATE))
+
+
+def _controllers_are_new(observation: Observation, ground: Ground) -> bool:
+    """Whether the controller is younger than its configuration."""
+    pods = pods_of(observation, of_controller(ground.installation, CERTIFICATE))
+    return younger_than(pods, last_change(observation, ground.installation))
+
+
+def controller(ground: Ground) -> Action:
     """Have the controller turn KCerts into certificates: it decides at its start whether it does."""
-    ref = ground.installation.deployment(CONTROLLER)
-    reconciler = of_controller(ground.installation, CERTIFICATE)
-
-    def since(observation: Observation) -> str:
-        return last_change(observation, ground.installation) or ground.started.strftime(STAMP)
 
     def is_new(observation: Observation) -> bool:
         if ground.installation.release[:2] < BUILT_IN:
             return True
-        if elects(observation, ground.installation):
-            return runs(observation, reconciler)
-        return younger_than(pods_of(observation, reconciler), since(observation))
+        makes = _makes_certificates(observation, ground)
+        return _controllers_are_new(observation, ground) if makes is None else makes
 
-    return _restart(id, "Restart the controller: only then it makes certificates", ref, since, is_new, 0.0, 0.5)
+    return _restart(
+        ground,
+        "restart/controller",
+        "Restart the controller: only then it makes certificates",
+        ground.installation.deployment(CONTROLLER),
+        lambda observation: last_change(observation, ground.installation),
+        is_new,
+    )
 
 
 def controller_again(ground: Ground) -> Action:
     """After the last surface is off: stop the certificate controller, which is decided at the start, too."""
-    ref = ground.installation.deployment(CONTROLLER)
-    reconciler = of_controller(ground.installation, CERTIFICATE)
-
-    def since(observation: Observation) -> str:
-        return last_change(observation, ground.installation) or ground.started.strftime(STAMP)
 
     def is_new(observation: Observation) -> bool:
-        if elects(observation, ground.installation):
-            return not runs(observation, reconciler)
-        return younger_than(pods_of(observation, reconciler), since(observation))
+        makes = _makes_certificates(observation, ground)
+        return _controllers_are_new(observation, ground) if makes is None else not makes
 
-    sentence = "Restart the controller: nothing is left for it to make certificates for"
-    return _restart("restart/controller-off", sentence, ref, since, is_new, 0.0, 1.0)
+    return _restart(
+        ground,
+        "restart/controller-off",
+        "Restart the controller: nothing is left for it to make certificates for",
+        ground.installation.deployment(CONTROLLER),
+        lambda observation: last_change(observation, ground.installation),
+        is_new,
+    )
 
 
 def flag_changed(observation: Observation, ground: Ground) -> str:
@@ -116,12 +140,12 @@ def activator(ground: Ground, *, pace: float = 1.0, limit: float = 0.0) -> Actio
         encrypted = ground.network(observation).on(Surface.SYSTEM_INTERNAL) and _present(observation, installation)
         return encrypted or activators_are_new(observation, installation, flag_changed(observation, ground))
 
-    return _restart(
+    action = _restart(
+        ground,
         "restart/activator",
         "Restart the activator: it reads whether system-internal is on when it starts",
         installation.deployment(ACTIVATOR),
         lambda observation: flag_changed(observation, ground),
         is_new,
-        limit,
-        pace,
     )
+    return replace(action, pace=pace, limit=limit)

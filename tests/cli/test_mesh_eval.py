@@ -217,3 +217,14 @@ def test_json_is_as_its_schema_says(kind, arguments, stdin):
     document = json.loads(kntls(*arguments, "-o", "json", stdin=stdin).stdout)
     assert document["kind"] == kind
     jsonschema.validate(document, json.loads((SCHEMAS / f"{kind}.json").read_text()))
+
+
+@pytest.mark.parametrize("command", [[], ["explain"], ["matrix"], ["test"], ["compile"]], ids=" ".join)
+def test_help_imports_nothing_heavy(command):
+    program = (
+        "import sys; from kntls.cli.main import run; run(sys.argv[1:]);"
+        "print([m for m in ('kubernetes', 'cryptography', 'yaml', 'rich', 'kntls.mesh.authz') if m in sys.modules])"
+    )
+    arguments = [sys.executable, "-c", program, "mesh", *command, "--help"]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -74,7 +74,7 @@ def made(*objects: kube.Object) -> Iterator[None]:
     try:
         yield
     finally:
-        manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+        manifest = "\n---\n".join(map(json.dumps, objects))
         kube.run("delete", "--ignore-not-found", "--wait=false", "-f", "-", stdin=manifest)
 
 

@@ -54,7 +54,7 @@ def items(kind: str, namespace: str | None = None, selector: str = "") -> list[O
 
 def apply(*objects: Object) -> None:
     """Server-side apply of these objects, as another actor than kntls."""
-    manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+    manifest = "\n---\n".join(map(json.dumps, objects))
     run("apply", "--server-side", "--force-conflicts", "--field-manager=e2e", "-f", "-", stdin=manifest)
 
 

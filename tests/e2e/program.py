@@ -52,5 +52,5 @@ def finish(process: subprocess.Popen[str], *, code: int | None = 0, seconds: flo
     said = f"{process.args!r}: exit {process.returncode}\n{out}\n{err}"
     assert code is None or process.returncode == code, said
     assert "Traceback" not in err, said
-    assert "PRIVATE KEY" not in out + err
+    assert "PRIVATE KEY-----" not in out + err
     return Answer(process.returncode, out, err)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -138,3 +140,13 @@ def test_holdings_name_the_first_loss_and_give_everything_back() -> None:
     every.release_all()
     assert holder(cluster) == ""
     every.release(REF)
+
+
+def test_a_lease_of_a_run_of_ours_that_was_killed_here_is_taken_at_once() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    killed = f"{holding.holder().rpartition(' ')[0]} {ended.pid}"
+    cluster = Memory(lease(killed))
+    held = Holding(cluster, REF, US)  # type: ignore[arg-type]  # the stand-in
+    assert eventually(lambda: held.held)
+    held.release()

@@ -115,7 +115,9 @@ def test_mtls_in_a_control_plane_is_strict_everywhere_and_breaks_calls_out_of_th
     outside = Workload("server", "b", mesh=False)
     found = hop(CONTROL_PLANE, server=outside)
     assert found.decision.code == "503"
-    assert "DestinationRule istio-system/default says ISTIO_MUTUAL" in found.connection.reason
+    assert found.connection.reason == (
+        "DestinationRule istio-system/default (implied by ServiceMeshControlPlane istio-system/basic) says ISTIO_MUTUAL"
+    )
     assert hop(CONTROL_PLANE + rule("DISABLE"), server=outside).decision.code == "200"
 
 

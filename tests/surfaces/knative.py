@@ -50,6 +50,8 @@ class Knative:
         """Called before each write of the engine's own thread with its number; may raise."""
         self.broken: list[str] = []
         """Hops that were broken, each with the last write before."""
+        self.stuck = False
+        """Whether activators do not come up with TLS."""
         self.dead: set[str] = set()
         """Holders of Leases that were killed."""
         self.free_since: dict[str, int] = {}
@@ -154,6 +156,9 @@ class Knative:
     def _deployment(self, name: str) -> None:
         deployment = self.world.get(k.DEPLOYMENT, name, self.world.serving)
         template, replicas = deployment["spec"]["template"], deployment["spec"]["replicas"]
+        if name == "activator" and self.stuck and self._flag():
+            deployment["status"]["updatedReplicas"] = 0
+            return
         wanted = dig(template, "metadata", "annotations", RESTARTED, default="")
         for pod in self._pods(name, ending=True):
             self._end(name, pod, stays=replicas > 0 and pod.get("stamp", wanted) == wanted, wanted=wanted)

@@ -123,3 +123,18 @@ def test_a_run_that_was_killed_after_the_flag_goes_on_where_it_was() -> None:
     assert "freeze" not in order
     assert order.index("hold/revision") < order.index("wait/port-80") < order.index("resume")
     assert order.index("resume") < order.index("restart/activator") < order.index("release/revision")
+
+
+def test_a_freeze_that_was_left_is_lifted_whatever_is_asked_for() -> None:
+    for may_hold, surfaces in ((False, (SYSTEM,)), (True, (CLUSTER_LOCAL,))):
+        world = cluster(UPSTREAM, (INTERNAL, LOCAL))
+        deployment = world.get(k.DEPLOYMENT, "net-kourier-controller", world.ingress)
+        deployment["metadata"]["annotations"] = {"kntls.dev/restore": '{"spec": {"replicas": 1}}'}
+        deployment["spec"]["replicas"] = 0
+        assert "resume/left-over" in ids(plan(world, *surfaces, may_hold=may_hold))
+
+
+def test_it_works_without_cert_manager() -> None:
+    world = cluster(UPSTREAM, (INTERNAL,))
+    world.drop(k.DEPLOYMENT, "cert-manager", "cert-manager")
+    assert "flag/system-internal" in ids(plan(world, SYSTEM))

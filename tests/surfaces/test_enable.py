@@ -315,7 +315,7 @@ def test_a_run_that_was_killed_in_the_first_freeze_is_lifted_first() -> None:
     world = cluster()
     _freeze(world)
     order = ids(plan(world, SYSTEM))
-    assert order[:2] == ["wait/port-80-before", "resume/left-over"]
+    assert order[:2] == ["wait/port-before", "resume/left-over"]
 
 
 def test_a_run_that_was_killed_after_the_flag_finishes_behind_the_freeze_before_it_lifts_it() -> None:

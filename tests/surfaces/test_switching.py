@@ -121,6 +121,21 @@ def test_whatever_stops_the_run_at_any_write_the_next_one_finishes_it(error: Any
         settled(knative)
 
 
+def test_activators_that_do_not_come_up_with_tls_leave_everything_plain_and_unbroken() -> None:
+    knative = Knative(cluster())
+    knative.stuck = True
+    with pytest.raises(Incomplete, match="Restart the activator"):
+        turn_on(knative, SYSTEM)
+    for _ in range(10):
+        knative.observe(())
+    assert knative.broken == []
+    assert knative.envoy == {80}
+    settled(knative)
+    knative.stuck = False
+    turn_on(knative, SYSTEM)
+    assert (knative.broken, knative.envoy) == ([], {443})
+
+
 def test_an_interrupt_outside_the_freezes_breaks_no_hop() -> None:
     knative = Knative(cluster())
     knative.on_write = lambda number: _interrupt_after(knative, "pods")

@@ -46,6 +46,11 @@ class Terms:
     """Where it stands in the rule: `from[0].source.principals`, `when[1]`."""
 
 
+def _origin(location: str) -> str:
+    """Where an object comes from that nobody wrote: a control plane's operator makes it."""
+    return f" ({location})" if location.startswith("implied") else ""
+
+
 Selection = tuple[Terms, ...]
 """One `source` or `operation`: all of its terms must hold."""
 
@@ -115,7 +120,7 @@ class PeerAuthentication:
     location: str = ""
 
     def __str__(self) -> str:
-        return f"PeerAuthentication {self.namespace}/{self.name}"
+        return f"PeerAuthentication {self.namespace}/{self.name}{_origin(self.location)}"
 
 
 @dataclass(frozen=True)
@@ -210,7 +215,7 @@ class DestinationRule:
     location: str = ""
 
     def __str__(self) -> str:
-        return f"DestinationRule {self.namespace}/{self.name}"
+        return f"DestinationRule {self.namespace}/{self.name}{_origin(self.location)}"
 
 
 @dataclass(frozen=True)

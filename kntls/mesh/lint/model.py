@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import TypeVar
 
 from kntls.mesh.authz import Mesh, MtlsMode, PeerAuthentication, Workload
 from kntls.mesh.authz.model import AuthorizationPolicy, RequestAuthentication
@@ -20,6 +21,7 @@ from kntls.model.findings import Finding, Severity
 from kntls.model.kinds import Kind, by_manifest
 from kntls.model.objects import ObjectRef
 
+Each = TypeVar("Each")
 Policy = AuthorizationPolicy | PeerAuthentication | RequestAuthentication
 
 
@@ -63,6 +65,14 @@ class World:
         """Every workload."""
         return inventory(self.resources)
 
+    @cached_property
+    def _members_of(self) -> dict[str, list[Member]]:
+        return _by_namespace((member.namespace, member) for member in self.members)
+
+    @cached_property
+    def _services_of(self) -> dict[str, list[Resource]]:
+        return _by_namespace((found.namespace, found) for found in self.resources.in_group("Service", ""))
+
     def _valid(self, kind: str) -> Iterator[Resource]:
         return (found for found in self._everything.all(kind) if not next(iter(problems(found)), None))
 
@@ -92,15 +102,17 @@ class World:
 
     def selected(self, policy: Policy) -> tuple[Member, ...]:
         """The known workloads a policy applies to."""
+        everywhere = policy.namespace == self.mesh.root_namespace
+        near = self.members if everywhere else self._members_of.get(policy.namespace, ())
         return tuple(
             member
-            for member in self.members
-            if policy.namespace in (member.namespace, self.mesh.root_namespace) and attaches(policy, member.workload)  # type: ignore[type-var] # any one of the three
+            for member in near
+            if attaches(policy, member.workload)  # type: ignore[type-var] # any one of the three
         )
 
     def ports(self, member: Member) -> dict[int, str]:
         """Container port → `http`, `tcp` or `auto`, as the Services in front of the workload say."""
-        return ports_by_protocol(self.resources, member)
+        return ports_by_protocol(self._services_of.get(member.namespace, ()), member)
 
     def possible_modes(self, policy: AuthorizationPolicy, ports: tuple[int, ...] = ()) -> dict[str, MtlsMode]:
         """Where the policy applies, each with its mode: known workloads, or its scope where none is known."""
@@ -129,6 +141,13 @@ class World:
             and all(labels.get(key, value) == value for key, value in peer.scope.labels.items())
         ]
         return [plain, *others]
+
+
+def _by_namespace(pairs: Iterable[tuple[str, Each]]) -> dict[str, list[Each]]:
+    found: dict[str, list[Each]] = {}
+    for namespace, each in pairs:
+        found.setdefault(namespace, []).append(each)
+    return found
 
 
 Check = Callable[[World], Iterator[Hit]]

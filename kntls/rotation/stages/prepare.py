@@ -16,7 +16,7 @@ from kntls.rotation.situation import Situation, Target, authorities, situation
 from kntls.rotation.stages.stage import Stage
 
 
-def _root_of(observation: Observation, secret: ObjectRef) -> Object | None:
+def root_of(observation: Observation, secret: ObjectRef) -> Object | None:
     """The Certificate that makes a CA's Secret."""
     return next(
         (
@@ -41,7 +41,7 @@ def common_name(now: Situation) -> str:
 
 
 def _manifests(now: Situation) -> tuple[dict[str, object], ...]:
-    root = _root_of(now.observation, now.current.secret) if now.current else None
+    root = root_of(now.observation, now.current.secret) if now.current else None
     maker = str(dig(root or {}, "spec", "issuerRef", "name", default=SELF_SIGNED_ISSUER))
     options = replace(now.target.root, common_name=common_name(now))
     name = now.target.new_secret

@@ -1,0 +1,236 @@
+"""`kntls check` and `kntls cert` as people run them: exit codes, outputs, files, and the lab."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from xml.etree import ElementTree
+
+import jsonschema
+import pytest
+import typer
+
+from kntls.checks import CHECKS
+from kntls.checks.run import run as judge
+from kntls.cli.main import app, run
+from kntls.lab import Lab
+from kntls.model import kinds as k
+from kntls.report import certificates, checks
+from kntls.report.document import document
+from kntls.report.schemas import schema
+from tests.checks.breakages import BREAKAGES
+from tests.files import write
+from tests.world import World, healthy
+
+
+def say(*arguments: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = run(list(arguments))
+    return code, out.getvalue(), err.getvalue()
+
+
+@pytest.fixture
+def misspelt(tmp_path: Path) -> str:
+    """Files of a world with a flag that is not one."""
+    world = healthy()
+    world.config()["cluster-local-domains-tls"] = "Enabled"
+    return str(write(world, tmp_path))
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    """A cluster with Knative and cert-manager, nothing encrypted."""
+    with Lab.whole("upstream", speed=60) as running:
+        yield running
+
+
+# ------------------------------------------------------------------ files
+
+
+def test_a_warning_alone_does_not_fail_unless_asked(misspelt: str) -> None:
+    assert say("check", "-f", misspelt, "configuration")[0] == 0
+    assert say("check", "-f", misspelt, "configuration", "--fail-on", "warning")[0] == 1
+
+
+def test_an_error_makes_the_exit_code_1_and_names_object_reason_fix_and_page(tmp_path: Path) -> None:
+    world = healthy()
+    world.config()["external-domain-tls"] = "true"
+    code, out, _ = say("check", "-f", str(write(world, tmp_path)), "configuration")
+    assert code == 1
+    assert "× KN-CONFIG-004" in out
+    assert "external-domain-tls is 'true', which means Disabled" in " ".join(out.split())
+    assert "fix: kubectl patch configmaps/config-network -n knative-serving" in out
+    assert "docs/checks.md#kn-config-004" in out
+
+
+def test_short_shows_only_what_is_wrong(misspelt: str) -> None:
+    _, out, _ = say("check", "-f", misspelt, "configuration", "-o", "short")
+    assert "KN-CONFIG-007" in out
+    assert "√ KN-CONFIG" not in out
+
+
+def test_wide_shows_what_does_not_apply_and_why(misspelt: str) -> None:
+    _, out, _ = say("check", "-f", misspelt, "KN-CONFIG-017", "-o", "wide")
+    assert "only where external-domain encryption is on" in out
+
+
+def test_files_say_which_checks_need_a_cluster(misspelt: str) -> None:
+    _, out, _ = say("check", "-f", misspelt)
+    assert "Not looked at" in out
+    assert re.search(r"handshakes: offline \(.*KN-SERVE", " ".join(out.split()))
+
+
+def test_text_fits_eighty_columns_but_for_commands_and_addresses(misspelt: str) -> None:
+    _, out, _ = say("check", "-f", misspelt)
+    too_long = [line for line in out.splitlines() if len(line) > 80 and not re.match(r" +(fix|see)[: ]", line)]
+    assert [line for line in too_long if "file" not in line] == []
+
+
+def test_junit_has_a_case_for_each_check(misspelt: str) -> None:
+    _, out, _ = say("check", "-f", misspelt, "configuration", "-o", "junit")
+    root = ElementTree.fromstring(out)
+    cases = root.findall("testsuite/testcase")
+    assert len(cases) == sum(id.startswith("KN-CONFIG") for id in CHECKS)
+    assert not root.findall(".//failure")
+    _, strict, _ = say("check", "-f", misspelt, "configuration", "-o", "junit", "--fail-on", "warning")
+    assert len(ElementTree.fromstring(strict).findall(".//failure")) == 1
+
+
+def test_sarif_points_each_finding_to_its_rule(misspelt: str) -> None:
+    _, out, _ = say("check", "-f", misspelt, "configuration", "-o", "sarif")
+    (found,) = json.loads(out)["runs"]
+    rules = {rule["id"] for rule in found["tool"]["driver"]["rules"]}
+    (result,) = found["results"]
+    assert result["ruleId"] == "KN-CONFIG-007"
+    assert result["ruleId"] in rules
+    assert result["level"] == "warning"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--fix"], ["--smoke"], ["--wait", "1s"], ["nonsense"], ["--fail-on", "info"], ["-o", "html"]],
+    ids=" ".join,
+)
+def test_what_makes_no_sense_is_one_line_and_exit_code_2(misspelt: str, arguments: list[str]) -> None:
+    code, _, err = say("check", "-f", misspelt, *arguments)
+    assert code == 2
+    assert err.startswith("kntls: ")
+    assert len(err.splitlines()) == 1
+
+
+def _reports() -> list[World]:
+    broken = healthy()
+    broken.sign("serving-certs", "team-a", names=("kn-user-team-a",))
+    blind = healthy()
+    blind.forget(k.SECRET)
+    blind.live = False
+    return [healthy(), broken, blind]
+
+
+@pytest.mark.parametrize("world", _reports(), ids=["healthy", "broken", "blind"])
+def test_documents_fit_their_schemas(world: World) -> None:
+    observation = world.observation()
+    report = document("CheckReport", checks.body(judge(observation, CHECKS.values())))
+    jsonschema.validate(report, schema("CheckReport"))
+    from kntls.checks.facts import Facts
+    from kntls.checks.verification import verifications
+
+    found = certificates.body(verifications(Facts(observation)), observation.source, observation.unread)
+    jsonschema.validate(document("CertificateReport", found), schema("CertificateReport"))
+
+
+def test_cert_verify_exits_1_when_a_leaf_does_not_hold(tmp_path: Path) -> None:
+    code, out, _ = say("cert", "verify", "-f", str(write(healthy(), tmp_path)), "team-a/serving-certs")
+    assert code == 1, "its time is over by now"
+    assert "× time: expired" in out
+
+
+def test_a_certificate_that_is_not_there_is_exit_code_3(tmp_path: Path) -> None:
+    assert say("cert", "verify", "-f", str(write(healthy(), tmp_path)), "nope")[0] == 3
+
+
+# ------------------------------------------------------------------ the lab
+
+
+def live(lab: Lab, *arguments: str) -> tuple[int, str, str]:
+    """The same against the lab."""
+    return say(arguments[0], "--kubeconfig", str(lab.kubeconfig), *arguments[1:])
+
+
+def test_a_cluster_without_encryption_is_fine(lab: Lab) -> None:
+    code, out, _ = live(lab, "check")
+    assert code == 0
+    assert "Status check results are √" in out
+
+
+def test_pre_asks_for_permissions_before_anything_is_on(lab: Lab) -> None:
+    code, out, _ = live(lab, "check", "--pre", "-o", "json")
+    assert code == 0
+    found = {entry["id"]: entry["result"] for group in json.loads(out)["categories"] for entry in group["checks"]}
+    assert found["KN-API-002"] == found["KN-API-003"] == "success"
+    assert "KN-LEAF-002" not in found
+
+
+def test_requests_are_shown_wherever_the_flag_stands(lab: Lab) -> None:
+    words = ["KN-CONFIG-001", "--kubeconfig", str(lab.kubeconfig)]
+    for command in (["-v", "check", *words], ["check", "-v", *words]):
+        done = subprocess.run([sys.executable, "-m", "kntls", *command], capture_output=True, text=True, check=True)
+        assert "kntls: GET /version 200" in done.stderr
+
+
+def test_wait_looks_again_until_it_is_right(lab: Lab) -> None:
+    code, _, _ = live(lab, "check", "--wait", "2s")
+    assert code == 0
+
+
+def test_the_smoke_test_leaves_nothing_behind(lab: Lab) -> None:
+    code, out, _ = live(lab, "check", "--smoke", "--image", "dev.local/hello", "-n", "default", "-o", "json")
+    report = json.loads(out)
+    jsonschema.validate(report, schema("SmokeReport"))
+    assert code == 0
+    assert report["steps"][0]["description"].startswith("Service default/kntls-smoke-")
+    _, listed, _ = live(lab, "check", "--smoke", "--image", "dev.local/hello", "-n", "default")
+    assert "the Service is removed again" in listed
+
+
+def test_no_image_to_test_with_is_a_usage_error(lab: Lab) -> None:
+    code, _, err = live(lab, "check", "--smoke", "-n", "default")
+    assert (code, "--image" in err) in ((2, True), (0, False))
+
+
+# ------------------------------------------------------------------ commands in findings
+
+
+def _kntls_commands() -> set[str]:
+    """Every kntls command that some finding tells people to run."""
+    found = set()
+    for breakage in BREAKAGES:
+        world = breakage.base()
+        breakage.apply(world)
+        for result in judge(world.observation(), CHECKS.values()).results:
+            for entry in result.found:
+                text = entry.problem.fix.partition("  #")[0]
+                found |= {part.strip() for part in re.split(r"[;|]", text) if part.strip().startswith("kntls ")}
+    return found
+
+
+def test_every_kntls_command_in_a_finding_exists_with_its_flags() -> None:
+    for line in sorted(_kntls_commands()):
+        command = typer.main.get_command(app)
+        _, *words = line.split()
+        while words and hasattr(command, "get_command") and not words[0].startswith("-"):
+            found = command.get_command(None, words[0])
+            if found is None:
+                break
+            command, words = found, words[1:]
+        known = {option for parameter in command.params for option in parameter.opts}
+        flags = {word for word in words if word.startswith("-") and word != "-"}
+        assert flags <= known, line
