@@ -3,10 +3,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from kntls.lab.knative.leases import LEASES, SERVING, is_free, micro
+from kntls.lab.layouts import tables
 from tests.lab.small import DEPLOYMENTS, Administrator, two_services, until, world
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 HOME = "knative-serving"
+REVISIONS = "revisions.serving.knative.dev"
 
 
 def lease(holder: str, age: float) -> dict[str, object]:
@@ -25,25 +27,21 @@ def holder(administrator: Administrator, reconciler: str) -> str:
     return found["spec"]["holderIdentity"] if found else ""
 
 
-def pod_spec(administrator: Administrator) -> dict[str, object]:
-    return administrator.client.get(DEPLOYMENTS, "team-a", "hello-00001-deployment")["spec"]["template"]["spec"]
-
-
 def test_a_reconciler_whose_lease_is_held_by_somebody_else_stands_still_and_the_others_go_on():
     with world(objects=two_services()) as made:
         one = Administrator(made)
         until(lambda: holder(one, "revision"), "the controller holds its Leases")
-        assert not holder(one, "certificate")
+        assert not holder(one, "certificate"), "no surface was on when it started"
         taken = {"holderIdentity": "me", "leaseDurationSeconds": 3600, "renewTime": micro(datetime.now(UTC))}
         one.patch(LEASES, HOME, SERVING.format("revision"), {"spec": taken})
-        one.patch("configmaps", HOME, "config-network", {"data": {"system-internal-tls": "Enabled"}})
         one.restart("controller")
-        until(lambda: holder(one, "certificate"), "the new process makes certificates")
-        until(lambda: holder(one, "route").startswith("controller-"), "and routes")
+        until(lambda: holder(one, "service") and holder(one, "configuration"), "the new process works")
+        made.put(tables.knative_service("later", "team-a", {"min-scale": "1"}))
+        until(lambda: one.client.get(REVISIONS, "team-a", "later-00001"), "a Revision is made")
         made.loop.settle()
-        assert "volumes" not in pod_spec(one), "nobody rolls revisions"
+        assert one.client.get(DEPLOYMENTS, "team-a", "later-00001-deployment") is None
         one.patch(LEASES, HOME, SERVING.format("revision"), {"spec": {"holderIdentity": ""}})
-        until(lambda: "volumes" in pod_spec(one), "revisions are rolled once the Lease is free")
+        until(lambda: one.client.get(DEPLOYMENTS, "team-a", "later-00001-deployment"), "it is deployed now")
 
 
 def test_a_process_that_ends_gives_its_leases_back():
