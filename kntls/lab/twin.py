@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from kntls.errors import InputError
 from kntls.lab import x509 as pki
 from kntls.lab.layouts import tables
-from kntls.lab.layouts.worlds import Layout, knative_serving, named, with_config
+from kntls.lab.layouts.worlds import AUTOSCALER, Layout, knative_serving, named, with_config
 from kntls.lab.objects import Object, clone, meta, name_of, namespace_of
 from kntls.lab.reading import annotations_of, data_of, encoded, labels_of
 
@@ -366,6 +366,7 @@ def _installation(objects: list[Object], layout: Layout) -> list[Object]:
     """The layout's objects with the input's configuration and versions."""
     installed = layout.objects()
     configs = {name: _config(objects, f"config-{name}") for name in CONFIGS}
+    configs["autoscaler"] = {**AUTOSCALER, **configs["autoscaler"]}
     configs["network"] = {**configs["network"], "ingress-class": tables.KOURIER_CLASS}
     installed = with_config(installed, configs)
     given = next(iter(_of(objects, "operator.knative.dev", "KnativeServing")), None)

@@ -132,7 +132,7 @@ class World:
         self.loop.start()
         self._node()
         for obj in self.objects:
-            self.put(obj)
+            self._put_once_admitted(obj)
         self.wait_ready(self.patience)
         self._settled = True
 
@@ -149,6 +149,19 @@ class World:
         """Apply one object as an installer would; one that is there already is changed."""
         kind = next(k for k, r in RESOURCES.items() if r.kind == obj["kind"] and r.api_version == obj["apiVersion"])
         return self.client.by(manager).apply(kind, obj, force=True)
+
+    def _put_once_admitted(self, obj: Object) -> None:
+        """Apply an object; one that waits for a configuration which an operator has yet to write is tried again."""
+        end = time.monotonic() + self.patience
+        while True:
+            try:
+                self.put(obj)
+            except ApiError as error:
+                if "not allowed by cluster" not in error.message or time.monotonic() > end:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
 
     def wait_ready(self, timeout: float = 60.0) -> bool:
         """Wait (real seconds) until every pod and every Knative Service is Ready; False if the time runs out."""
@@ -267,7 +280,7 @@ class World:
             admission.obj["metadata"]["uid"] = self._uids.pop(key, admission.obj["metadata"]["uid"])
         if self._settled:
             self._webhook_up(admission)
-        knative_webhook.admit(admission)
+        knative_webhook.admit(admission, self.client.get("configmaps", "knative-serving", "config-autoscaler"))
         certmanager_webhook.admit(admission)
 
     def _webhook_up(self, admission: Admission) -> None:

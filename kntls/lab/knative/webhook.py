@@ -27,8 +27,8 @@ def refusal(webhook: str, reason: str) -> ApiError:
     return ApiError(400, "BadRequest", f'admission webhook "{webhook}" denied the request: {reason}')
 
 
-def admit(admission: Admission) -> None:
-    """The webhooks of Serving.
+def admit(admission: Admission, autoscaler: Object | None = None) -> None:
+    """The webhooks of Serving; `autoscaler` is config-autoscaler as it is.
 
     Raises:
         ApiError: refused.
@@ -39,6 +39,7 @@ def admit(admission: Admission) -> None:
         if any(key != "metadata" for key in admission.obj):
             serving.default_service(admission.obj, admission.writer.user, admission.old)
             _check_service(admission.obj)
+            _check_scale(admission.obj, autoscaler)
     elif admission.resource.key == "configmaps":
         _check_config(admission.obj)
     elif admission.resource.key == "certificates.networking.internal.knative.dev":
@@ -51,6 +52,16 @@ def _check_service(service: Object) -> None:
         if not container.get("image"):
             where = f"spec.template.spec.containers[{index}].image"
             raise refusal("validation.webhook.serving.knative.dev", f"validation failed: missing field(s): {where}")
+
+
+def _check_scale(service: Object, autoscaler: Object | None) -> None:
+    key = "autoscaling.knative.dev/initial-scale"
+    template = (service.get("spec") or {}).get("template") or {}
+    allowed = ((autoscaler or {}).get("data") or {}).get("allow-zero-initial-scale", "").lower() == "true"
+    if annotations_of(template).get(key) == "0" and not allowed:
+        where = f"spec.template.metadata.annotations.{key}=0"
+        what = f"validation failed: invalid value: 0: {where} not allowed by cluster"
+        raise refusal("validation.webhook.serving.knative.dev", what)
 
 
 def _check_config(config_map: Object) -> None:

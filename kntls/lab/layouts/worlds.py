@@ -10,6 +10,8 @@ from kntls.lab.layouts import tables
 from kntls.lab.objects import Object
 
 SERVING = "knative-serving"
+AUTOSCALER = {"allow-zero-initial-scale": "true"}
+"""For the sample service that starts without a pod."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,9 @@ def _upstream(layout: Layout) -> list[Object]:
         *tables.cert_manager(),
         tables.namespace(SERVING, {"app.kubernetes.io/name": "knative-serving"}),
         tables.namespace(layout.gateway_namespace),
-        *with_config(tables.serving(SERVING), {"network": {"ingress-class": tables.KOURIER_CLASS}}),
+        *with_config(
+            tables.serving(SERVING), {"network": {"ingress-class": tables.KOURIER_CLASS}, "autoscaler": AUTOSCALER}
+        ),
         *tables.kourier(layout.kourier_namespace, layout.gateway_namespace),
     ]
 
@@ -63,7 +67,7 @@ def knative_serving(layout: Layout) -> Object:
         "spec": {
             "version": tables.SERVING_VERSION,
             "ingress": {"kourier": {"enabled": True}},
-            "config": {"network": network},
+            "config": {"network": network, "autoscaler": AUTOSCALER},
         },
     }
 

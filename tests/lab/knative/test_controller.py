@@ -108,6 +108,14 @@ def test_the_webhook_refuses_what_does_not_parse(administrator, name, data, mess
     assert message in refused.value.message
 
 
+def test_a_service_may_start_without_a_pod_only_where_the_cluster_allows_it(administrator):
+    administrator.patch(
+        "configmaps", "knative-serving", "config-autoscaler", {"data": {"allow-zero-initial-scale": None}}
+    )
+    with pytest.raises(ApiError, match="initial-scale=0 not allowed by cluster"):
+        administrator.world.put(tables.knative_service("cold", "team-a", {"initial-scale": "0"}))
+
+
 def test_without_its_webhook_nothing_of_knatives_is_written(administrator):
     administrator.patch(DEPLOYMENTS, "knative-serving", "webhook", {"spec": {"replicas": 0}})
     until(lambda: not administrator.world.pods("knative-serving", app="webhook"), "the webhook is gone")
