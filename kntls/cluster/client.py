@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from dataclasses import replace
 from typing import Any
 
 from kntls.cluster.failures import Gone, from_status, unreachable
