@@ -30,7 +30,7 @@ class Clock:
         return seconds / self.speed
 
     def drain(self, seconds: float) -> float:
-        """How many real seconds a pod serves on after it was told to end.
+        """How many real seconds a pod serves on after it was told to end, or a connection after its host changed.
 
         Not less than `shortest_drain`: whoever works on the lab from outside is not sped up, and counts on that time.
         """

@@ -50,7 +50,7 @@ class Traffic:
         gateway = self.world.gateways()[0].address
         pool = Pool((gateway, PLAIN_PORT), lambda: None)
         try:
-            answer = await pool.send(Request("GET", "/?sleep=1", {"host": host, "connection": "close"}))
+            answer = await pool.send(Request("GET", "/?sleep=0.01", {"host": host, "connection": "close"}))
         except (OSError, Broken) as error:
             self.answers[0] += 1
             self.reasons.append(str(error))

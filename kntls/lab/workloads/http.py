@@ -11,6 +11,8 @@ from typing import Any
 
 LIMIT = 1 << 20
 CONNECT_TIMEOUT = 5.0
+HANG_UP_CHECK = 0.03
+"""Seconds between two looks at whether a waiting client is still there."""
 Address = tuple[str, int]
 
 
@@ -145,12 +147,24 @@ class Server:
             raise Broken("not a request line")
         headers = _headers(lines[1:])
         body = await _body(reader, headers)
-        response = await self.handler(Request(parts[0], parts[1], headers, body, connection.server_name))
+        request = Request(parts[0], parts[1], headers, body, connection.server_name)
+        response = await self._answer(reader, request)
         last = connection.closing or headers.get("connection", "").lower() == "close"
         extra = {"connection": "close"} if last else {}
         _write(connection.writer, f"HTTP/1.1 {response.status} .", {**response.headers, **extra}, response.body)
         await connection.writer.drain()
         return not last
+
+    async def _answer(self, reader: asyncio.StreamReader, request: Request) -> Response:
+        """The handler's response; a client that hangs up meanwhile ends the work on its request, here and behind."""
+        work = asyncio.ensure_future(self.handler(request))
+        while True:
+            done, _ = await asyncio.wait({work}, timeout=HANG_UP_CHECK)
+            if done:
+                return work.result()
+            if reader.at_eof():
+                work.cancel()
+                raise Broken("the client hung up")
 
 
 Check = Callable[[ssl.SSLObject], str]
@@ -180,6 +194,9 @@ class Pool:
         reader, writer, fresh = await self._connection()
         try:
             return await self._exchange(reader, writer, request)
+        except asyncio.CancelledError:
+            writer.close()  # nobody waits for the response any more: the connection cannot be used again
+            raise
         except Broken:
             writer.close()
             if fresh:

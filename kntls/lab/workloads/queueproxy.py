@@ -80,13 +80,13 @@ class QueueProxy(Program):
             self.plane.network.post(server.stop())
 
     async def answer(self, request: Request) -> Response:
-        """Probes, or the user's container: `/?sleep=SECONDS` answers that much (scaled) later."""
+        """Probes, or the user's container: `/?sleep=SECONDS` answers that much later, unscaled: the caller is real."""
         if request.headers.get("k-network-probe"):
             return Response(200, b"queue")
         self.plane.touch((self.namespace, self.revision))
         asked = parse_qs(urlsplit(request.target).query).get("sleep", ["0"])[0]
         seconds = float(asked) if asked.replace(".", "", 1).isdigit() else 0.0
         if seconds:
-            await asyncio.sleep(self.plane.clock.real(seconds))
+            await asyncio.sleep(seconds)
         self.plane.touch((self.namespace, self.revision))
         return Response(200, f"Hello from {self.revision}\n".encode(), {"content-type": "text/plain"})
