@@ -457,7 +457,7 @@ class KnativeController:
         option = "Redirected" if self.network.http_protocol == "redirected" and secured else "Enabled"
         spec: Object = {"httpOption": option, "rules": rules, **({"tls": secured} if secured else {})}
         wanted = {
-            "metadata": serving._own(
+            "metadata": serving.owned(
                 route,
                 name_of(route),
                 labels,

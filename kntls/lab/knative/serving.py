@@ -43,7 +43,8 @@ def default_revision(spec: Object) -> None:
         container.setdefault("resources", {})
 
 
-def _own(owner: Object, name: str, labels: dict[str, str], annotations: dict[str, str]) -> Object:
+def owned(owner: Object, name: str, labels: dict[str, str], annotations: dict[str, str]) -> Object:
+    """The metadata of an object that another one owns, in the owner's namespace."""
     return {
         "name": name,
         "namespace": namespace_of(owner),
@@ -59,7 +60,7 @@ def configuration(service: Object) -> Object:
     kept = _kept(service)
     annotations = {**kept, "serving.knative.dev/routes": name_of(service)}
     return {
-        "metadata": _own(service, name_of(service), labels, annotations),
+        "metadata": owned(service, name_of(service), labels, annotations),
         "spec": {"template": clone(service["spec"]["template"])},
     }
 
@@ -73,7 +74,7 @@ def route(service: Object) -> Object:
         {**({"configurationName": name_of(service)} if not one.get("revisionName") else {}), **one}
         for one in service["spec"].get("traffic") or []
     ]
-    return {"metadata": _own(service, name_of(service), labels, _kept(service)), "spec": {"traffic": traffic}}
+    return {"metadata": owned(service, name_of(service), labels, _kept(service)), "spec": {"traffic": traffic}}
 
 
 def _kept(service: Object) -> dict[str, str]:
@@ -100,7 +101,7 @@ def revision(found: Object, stamp: str) -> Object:
         "serving.knative.dev/routingStateModified": stamp,
     }
     name = metadata.get("name") or f"{name_of(found)}-{generation:05d}"
-    return {"metadata": _own(found, name, labels, annotations), "spec": template["spec"]}
+    return {"metadata": owned(found, name, labels, annotations), "spec": template["spec"]}
 
 
 def deployment(found: Object, *, tls: bool, system_namespace: str, replicas: int) -> Object:
@@ -123,7 +124,7 @@ def deployment(found: Object, *, tls: bool, system_namespace: str, replicas: int
     }
     digest = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:8]
     return {
-        "metadata": _own(found, f"{name_of(found)}-deployment", {**labels, HASH: digest}, kept),
+        "metadata": owned(found, f"{name_of(found)}-deployment", {**labels, HASH: digest}, kept),
         "spec": {
             "replicas": replicas,
             "revisionHistoryLimit": 0,
@@ -191,7 +192,7 @@ def pod_autoscaler(found: Object) -> Object:
         **creator(found),
     }
     return {
-        "metadata": _own(found, name_of(found), revision_labels(found), annotations),
+        "metadata": owned(found, name_of(found), revision_labels(found), annotations),
         "spec": {
             "protocolType": "http1",
             "reachability": "Reachable",
@@ -204,7 +205,7 @@ def serverless_service(autoscaler: Object, mode: str) -> Object:
     """The ServerlessService of a PodAutoscaler."""
     annotations = {k: v for k, v in annotations_of(autoscaler).items() if not k.endswith("/metric")}
     return {
-        "metadata": _own(autoscaler, name_of(autoscaler), dict(labels_of(autoscaler)), annotations),
+        "metadata": owned(autoscaler, name_of(autoscaler), dict(labels_of(autoscaler)), annotations),
         "spec": {
             "mode": mode,
             "numActivators": 2,
@@ -235,7 +236,7 @@ def sks_service(sks: Object, *, private: bool) -> Object:
         ]
         uid = labels_of(sks)["serving.knative.dev/revisionUID"]
         spec["selector"] = {"serving.knative.dev/revisionUID": uid}
-    return {"metadata": _own(sks, name, labels, dict(annotations_of(sks))), "spec": spec}
+    return {"metadata": owned(sks, name, labels, dict(annotations_of(sks))), "spec": spec}
 
 
 def ingress_rule(hosts: list[str], splits: list[Object], *, local: bool) -> Object:
@@ -268,7 +269,7 @@ def placeholder(found: Object, gateway: str) -> Object:
     own = {name: value for name, value in labels_of(found).items() if name != VISIBILITY_LABEL}
     labels = {"serving.knative.dev/route": name_of(found), **own}
     return {
-        "metadata": _own(found, name_of(found), labels, _kept(found)),
+        "metadata": owned(found, name_of(found), labels, _kept(found)),
         "spec": {"type": "ExternalName", "externalName": gateway, "ports": [port], "sessionAffinity": "None"},
     }
 
