@@ -21,6 +21,7 @@ from kntls.knative.names import CERTIFICATE_TYPE_LABEL, CONFIG_NETWORK, Surface
 from kntls.model.kinds import CERTIFICATE, CLUSTER_ISSUER, CONFIG_MAP, KCERT, REVISION
 from kntls.model.objects import Object, ObjectRef, dig, is_true, labels_of, name_of, namespace_of
 from kntls.model.observation import Observation
+from kntls.pki.certificate import Certificate
 from kntls.trust.consumers import EffectiveTrust, consumers, effective_trust
 
 LEAF_LIFETIME = timedelta(days=90)
@@ -157,6 +158,19 @@ class Facts:
     def issued(self) -> Iterator[Leaf]:
         """The leaves whose Secret holds a certificate."""
         return (leaf for leaf in self.leaves if leaf.x509 is not None)
+
+    @cached_property
+    def _signed(self) -> dict[tuple[Certificate, Certificate], bool]:
+        return {}
+
+    def signed_by(self, leaf: Leaf, ca: Certificate) -> bool:
+        """Whether that CA's key signed the leaf; verified once, however many checks ask."""
+        if leaf.x509 is None:
+            return False
+        pair = (leaf.x509, ca)
+        if pair not in self._signed:
+            self._signed[pair] = leaf.signed_by(ca)
+        return self._signed[pair]
 
     @cached_property
     def trusts(self) -> tuple[EffectiveTrust, ...]:

@@ -125,28 +125,30 @@ def _judge(entry: Check, facts: Facts) -> Result:
     return Result(entry, Outcome(entry.severity) if found else Outcome.SUCCESS, found)
 
 
-def _explains(root: Problem, other: Problem, facts: Facts) -> bool:
-    """Whether a finding can be the reason for another: within a namespace, or where one is the whole system's."""
-    spaces = [problem.object.namespace if problem.object else "" for problem in (root, other)]
-    system = {"", facts.serving, facts.resources}
-    system |= set(facts.installation.trust_namespaces) if facts.installation else set()
-    return spaces[0] == spaces[1] or bool(system & set(spaces))
+def _space(problem: Problem) -> str:
+    return problem.object.namespace if problem.object else ""
 
 
 def _fold(results: tuple[Result, ...], facts: Facts) -> tuple[Result, ...]:
-    roots = [(result.check, entry.problem) for result in results for entry in result.found]
+    """Name the cause of each finding that another one explains: within a namespace, or where one of the two is the
+    whole system's."""
+    system = {"", facts.serving, facts.resources}
+    system |= set(facts.installation.trust_namespaces) if facts.installation else set()
+    spaces = {result.check.id: {_space(entry.problem) for entry in result.found} for result in results if result.found}
+    roots: dict[str, list[str]] = {}
+    for id in spaces:
+        for explained in CHECKS[id].causes:
+            roots.setdefault(explained, []).append(id)
 
-    def cause_of(result: Result, problem: Problem) -> str:
-        return next(
-            (root.id for root, why in roots if result.check.id in root.causes and _explains(why, problem, facts)), ""
-        )
+    def cause_of(id: str, problem: Problem) -> str:
+        space = _space(problem)
+        explained = (root for root in roots.get(id, ()) if space in system or {space, *system} & spaces[root])
+        return next(explained, "")
 
     return tuple(
-        Result(
-            result.check,
-            result.outcome,
-            tuple(Found(entry.problem, cause_of(result, entry.problem)) for entry in result.found),
-            result.reason,
+        replace(
+            result,
+            found=tuple(Found(entry.problem, cause_of(result.check.id, entry.problem)) for entry in result.found),
         )
         for result in results
     )

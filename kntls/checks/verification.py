@@ -95,7 +95,7 @@ def _key(facts: Facts, leaf: Leaf) -> str:
 
 def _issuer(facts: Facts, leaf: Leaf) -> str:
     ca = facts.authority_of(leaf)
-    if ca is None or leaf.signed_by(ca.signer):
+    if ca is None or facts.signed_by(leaf, ca.signer):
         return ""
     return f"signed by {leaf.x509.issuer if leaf.x509 else '?'}, {leaf.issuer} signs with {ca.signer}"
 
@@ -105,7 +105,7 @@ def _chain(facts: Facts, leaf: Leaf) -> str:
     ca, held = facts.authority_of(leaf), leaf.material
     if held is None or not held.chain:
         return ""
-    current = ca is not None and leaf.signed_by(ca.signer)
+    current = ca is not None and facts.signed_by(leaf, ca.signer)
     roots = (ca.anchor,) if ca is not None and current else held.ca_crt
     verdict = verify(held.chain[0], intermediates=held.chain[1:], roots=roots, at=held.chain[0].not_before)
     return "" if verdict.ok or not roots else verdict.reason

@@ -50,6 +50,7 @@ def _kinds() -> list[Kind]:
 def _session(common: Common) -> Live:
     """Connect, observe, and gather the evidence only checks need."""
     from kntls.checks.certmanager import REQUIRED_CRDS
+    from kntls.checks.essence import essence
     from kntls.checks.facts import Facts
     from kntls.checks.permissions import everything
     from kntls.model.kinds import CRD, LOG, SELF_SUBJECT_ACCESS_REVIEW
@@ -59,7 +60,7 @@ def _session(common: Common) -> Live:
     def silent(observation: Observation) -> list[ObjectRef]:
         return [shown.server for shown in observation.presented if shown.role == "queue-proxy" and shown.error]
 
-    session = live(common, partial=True)
+    session = live(common, partial=True, reduce=essence)
     session.observer.senses = {
         **session.observer.senses,
         CRD: definitions(REQUIRED_CRDS),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kntls.cluster.client import Cluster
     from kntls.model.kinds import Kind
     from kntls.model.observation import Observation
-    from kntls.observe.live import Observer
+    from kntls.observe.live import Observer, Reduce
 
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -79,8 +79,10 @@ class Live:
         return self.observation
 
 
-def live(common: Common, *, handshakes: bool = False, partial: bool = False) -> Live:
+def live(common: Common, *, handshakes: bool = False, partial: bool = False, reduce: Reduce | None = None) -> Live:
     """Connect and observe everything once; with `handshakes`, greet every server as well.
+
+    `reduce` says what is kept of each object where that is less than usual.
 
     Raises `Forbidden` where what nothing can be judged without may not be read, unless a `partial` answer will do.
     """
@@ -93,6 +95,7 @@ def live(common: Common, *, handshakes: bool = False, partial: bool = False) -> 
     cluster = connect(common)
     cluster.version()
     observer = Observer(cluster, senses={HANDSHAKES: sense(dialer_for)})
+    observer.reduce = reduce or observer.reduce
     session = Live(cluster, observer)
     observation = session.look(EVERYTHING - {SECRET})
     if not partial:

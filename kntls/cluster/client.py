@@ -156,9 +156,12 @@ class Cluster:
             return False
         return any(entry["name"] == kind.plural for entry in resources)
 
-    def version(self) -> str:
-        """The API server's version: `v1.36.2`. Raises `Unreachable`."""
-        return str(self._ask("get", "/version").get("gitVersion", ""))
+    def version(self, patience: float = 3.0) -> str:
+        """The API server's version: `v1.36.2`. Raises `Unreachable` when nobody answers within `patience` seconds:
+        whoever mistyped an address wants to know at once."""
+        eager = replace(self._retry, deadline=min(patience, self._retry.deadline))
+        data = eager.run(lambda: self._once("get", "/version", None, "", {"_request_timeout": self._timeout}))
+        return str(json.loads(data).get("gitVersion", ""))
 
     def can(self, verb: str, kind: Kind, namespace: str = "", subresource: str = "") -> bool:
         """Whether we may, by SelfSubjectAccessReview."""

@@ -60,6 +60,10 @@ def _is_known_lease(lease: Mapping[str, Any]) -> bool:
     return ours or name_of(lease).startswith(RECONCILER_LEASES)
 
 
+Reduce = Callable[[Kind, Mapping[str, Any]], dict[str, Any]]
+"""What is kept of an object; it must drop private keys, as `slim` does."""
+
+
 @dataclass
 class Observer:
     """Reads a cluster, and reads again only what is asked for."""
@@ -68,6 +72,8 @@ class Observer:
     secret_namespaces: tuple[str, ...] = ()
     """Namespaces whose Secrets are read whatever their type: a CA's Secret need not be `kubernetes.io/tls`."""
     senses: Mapping[Kind, Sense] = field(default_factory=dict)
+    reduce: Reduce = slim
+    """What is kept of each object."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def observe(self, kinds: Iterable[Kind] = EVERYTHING, before: Observation | None = None) -> Observation:
@@ -117,7 +123,7 @@ class Observer:
     def _pages(self, kind: Kind, namespace: str = "", *, selector: str = "", fields: str = "") -> list[dict[str, Any]]:
         head = {"apiVersion": kind.api_version, "kind": kind.manifest_kind}
         pages = self.cluster.pages(kind, namespace, selector=selector, fields=fields)
-        return [slim(kind, {**head, **item}) for page in pages for item in page["items"]]
+        return [self.reduce(kind, {**head, **item}) for page in pages for item in page["items"]]
 
     def _secrets(self) -> Iterable[dict[str, Any]]:
         lists = [self._pages(k.SECRET, fields="type=kubernetes.io/tls"), self._pages(k.SECRET, selector=OURS)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,13 +11,29 @@ from kntls.observe.secrets import scrub
 
 MANAGED = frozenset({CONFIG_MAP, KNATIVE_SERVING, CLUSTER_ISSUER})
 """Kinds whose field managers matter: they are written together with others."""
+SHORT = 2048
+"""Characters: a CA's PEM is shorter, and lies in every leaf's Secret."""
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def _shared(value: Any) -> Any:
+    """The same value, its short strings kept once however many objects have them."""
+    if isinstance(value, str):
+        return sys.intern(value) if len(value) <= SHORT else value
+    if isinstance(value, dict):
+        return {sys.intern(key): _shared(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_shared(entry) for entry in value]
+    return value
 
 
 def slim(kind: Kind, obj: Mapping[str, Any]) -> dict[str, Any]:
     """The object as judgement sees it."""
-    if kind == SECRET:
-        return scrub(obj)
+    found: dict[str, Any] = _shared(scrub(obj) if kind == SECRET else _trimmed(kind, obj))
+    return found
+
+
+def _trimmed(kind: Kind, obj: Mapping[str, Any]) -> dict[str, Any]:
     metadata = dict(obj.get("metadata") or {})
     if kind not in MANAGED:
         metadata.pop("managedFields", None)

@@ -49,16 +49,17 @@ def _remaining(observation: Observation, ground: Ground) -> tuple[Surface, ...]:
 
 
 def _actions(observation: Observation, ground: Ground) -> Iterator[Action]:
+    """system-internal last: that its activators are younger than the last change tells that they know of it."""
     others = tuple(surface for surface in Surface if ground.wants(surface) and surface != SYSTEM)
     careful = ground.wants(SYSTEM) and is_needed(observation, ground)
     left = put_back_left_over(observation, ground, frozen=not careful)
     yield from staged("left over from an interrupted run", left)
+    for surface in others:
+        yield from staged(str(surface), [_flags(ground, (surface,)), steps.addresses(surface, "http")])
     if careful:
         yield from _carefully(observation, ground)
     elif ground.wants(SYSTEM):
         yield from _documented(ground)
-    for surface in others:
-        yield from staged(str(surface), [_flags(ground, (surface,)), steps.addresses(surface, "http")])
     yield from staged("clean up", _cleaning(observation, ground))
 
 

@@ -15,21 +15,24 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from tests.e2e import evidence, kube, naive, traffic, world
+from tests.e2e import evidence, kube, naive, pace, traffic, world
 from tests.e2e.program import Answer, finish, kntls, start
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
 BOTH = ("--system-internal", "--cluster-local")
 TENANT = "team-a"
-SHORT = ("--soak", "5s", "--grace", "10s")
-"""Waits for the rotations in which waiting is not the point; the first one keeps the defaults."""
 ANOTHER_RUN = 4
 """Exit code of a run that is refused because another one is at work."""
 
 
+@pytest.fixture(scope="module")
+def cluster() -> None:
+    """The cluster of the environment variables; a module that runs the story elsewhere has a fixture of this name."""
+
+
 @pytest.fixture(scope="module", autouse=True)
-def tenants() -> Iterator[None]:
+def tenants(cluster: None) -> Iterator[None]:
     """The world, as long as the story lasts."""
     world.install()
     world.up()
@@ -56,9 +59,10 @@ def record(run: str, figures: traffic.Figures, seconds: float) -> None:
 
 
 @contextmanager
-def under_traffic(run: str, sent: traffic.Traffic, settle: float = 5) -> Iterator[traffic.Figures]:
+def under_traffic(run: str, sent: traffic.Traffic) -> Iterator[traffic.Figures]:
     """Traffic from a little before to a little after; the figures are complete when the block has ended."""
     sent.start()
+    settle = pace.settle()
     try:
         time.sleep(settle)
         started = time.monotonic()
@@ -214,7 +218,7 @@ def test_a_rotation_loses_no_request(unrelated: Path) -> None:
         first_call = Watch(switched, lambda: sent.add(world.COLD))
         proof = Watch(retired, lambda: late.extend(evidence.not_of(evidence.authority("ca2"))))
         with first_call, proof:
-            kntls("rotate-ca", "--new-secret", "ca2", "--yes")
+            kntls("rotate-ca", "--new-secret", "ca2", *pace.default_waits(), "--yes")
             time.sleep(1)
     assert first_call.done
     assert proof.done
@@ -236,13 +240,13 @@ def test_rotating_again_to_the_same_secret_is_already_done() -> None:
 def test_a_rotation_is_rolled_back_without_a_lost_request(stage: str, secret: str) -> None:
     kept = evidence.authority("ca2")
     with under_traffic(f"rotate until {stage}, rolled back", tenant_traffic()) as figures:
-        kntls("rotate-ca", "--new-secret", secret, "--until", stage, *SHORT, "--yes")
+        kntls("rotate-ca", "--new-secret", secret, "--until", stage, *pace.short_waits(), "--yes")
         away = evidence.authority(secret)
         assert evidence.signing_secret() == secret
         state = kntls("rotate-ca", "status", "-o", "json").json()
         assert state["underWay"]
         assert state["target"] == secret
-        kntls("rotate-ca", "rollback", *SHORT, "--yes")
+        kntls("rotate-ca", "rollback", *pace.short_waits(), "--yes")
     assert evidence.signing_secret() == "ca2"
     assert evidence.not_of(kept) == []
     assert nowhere(away)
@@ -253,9 +257,9 @@ def test_an_interrupted_rotation_says_how_to_go_on_and_can_be_rolled_back() -> N
     process = start("rotate-ca", "--new-secret", "ca5", "--soak", "60s", "--yes")
     kube.wait("the new CA is trusted", lambda: len(evidence.certificates(published())) == 2, 120)
     process.send_signal(signal.SIGINT)
-    assert "to go on" in finish(process, code=5, seconds=60).err
+    assert "goes on" in finish(process, code=5, seconds=60).err
     assert kntls("rotate-ca", "status", "-o", "json").json()["target"] == "ca5"
-    kntls("rotate-ca", "rollback", *SHORT, "--yes")
+    kntls("rotate-ca", "rollback", *pace.short_waits(), "--yes")
     assert nowhere(evidence.authority("ca5"))
     assert evidence.signing_secret() == "ca2"
 
@@ -263,7 +267,7 @@ def test_an_interrupted_rotation_says_how_to_go_on_and_can_be_rolled_back() -> N
 def test_the_naive_order_loses_requests_under_the_same_traffic() -> None:
     naive.make_ca("naive")
     sent = traffic.Traffic(traffic.gateway())
-    with under_traffic("naive order", sent, settle=10) as figures:
+    with under_traffic("naive order", sent) as figures:
         naive.rotate("naive")
         kube.wait("every server reloads", lambda: not evidence.not_of(evidence.authority("naive")), 180, every=2)
     assert figures.failed() > 0

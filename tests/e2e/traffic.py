@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from tests.e2e import kube, world
+from tests.e2e import kube, pace, world
 
 ABANDON_AFTER = 0.25
 """Seconds after which an abandoned request's client hangs up."""
@@ -113,19 +113,20 @@ class Traffic:
         gateway: Gateway,
         services: Sequence[world.Service] = world.WARM,
         *,
-        rate: float = 3.0,
+        rate: float | None = None,
         limit: int = 50_000,
         longer_than_drain_every: float = 0.0,
         trust: Callable[[], str] | None = None,
     ) -> None:
-        """Send `rate` counted requests a second to each Service, at most `limit` together.
+        """Send `rate` counted requests a second to each Service (by default the cluster's pace), at most `limit` together.
 
-        `longer_than_drain_every` seconds, if positive, one request that outlasts the gateway's drain time is sent to
-        each. `trust` is asked every second for the CAs (PEM) that a client is to trust from then on.
+        Every `longer_than_drain_every` seconds of the cluster, if positive, a request that outlasts the gateway's drain
+        time is sent to each. `trust` is asked every second for the CAs (PEM) that a client is to trust from then on.
         """
         self.gateway = gateway
         self.services = list(services)
-        self.rate, self.limit, self.long_every, self.trust = rate, limit, longer_than_drain_every, trust
+        self.limit, self.long_every, self.trust = limit, longer_than_drain_every, trust
+        self.rate = pace.rate() if rate is None else rate
         self.figures = Figures()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
@@ -173,7 +174,7 @@ class Traffic:
             seconds = 0.3 + 0.7 * ((turn // len(services)) % 4) / 3
             for work in (self._abandon(service), self._count(service, seconds)):
                 tasks.add(asyncio.create_task(work))
-            if self.long_every and self.now() - last_long > self.long_every:
+            if self.long_every and self.now() - last_long > self.long_every / pace.speed():
                 last_long = self.now()
                 tasks.update(asyncio.create_task(self._count(one, self.gateway.drain + 10)) for one in services)
             tasks = {task for task in tasks if not task.done()}
@@ -201,7 +202,7 @@ class Traffic:
         """Hang up on a request under way; whether it would have succeeded is not asked."""
         try:
             async with asyncio.timeout(ABANDON_AFTER):
-                await _request(self.gateway, service.host, 5.0)
+                await _request(self.gateway, service.host, 5.0 * pace.speed())
         except (OSError, ssl.SSLError, TimeoutError, ValueError):
             return
 

@@ -77,6 +77,9 @@ def test_turning_on_breaks_no_hop_and_off_again_neither(surfaces: Any) -> None:
     turn_off(knative, *surfaces)
     assert knative.broken == []
     settled(knative)
+    again = disable(knative.observe(()), request(*surfaces))
+    now = knative.observe(())
+    assert [action.id for action in again.actions if not action.done(now).complete] == []
 
 
 def test_the_documented_order_breaks_hops_so_the_test_can_fail() -> None:
