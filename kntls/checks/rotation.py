@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kntls.certmanager.authority import Authority, authority_in
-from kntls.checks.check import INFO, INSTALLED, ON, WARNING, Problem, check
+from kntls.checks.check import ERROR, INFO, INSTALLED, ON, WARNING, Problem, check
 from kntls.checks.facts import Facts, parse_time
 from kntls.engine.lease import NAME, SECONDS
+from kntls.engine.restore import ANNOTATION, NOTED
 from kntls.model.kinds import CERTIFICATE, CLUSTER_ISSUER, CONFIG_MAP, DEPLOYMENT, KCERT, LEASE, SECRET
-from kntls.model.objects import ObjectRef, dig, name_of, namespace_of
+from kntls.model.objects import ObjectRef, annotations_of, dig, name_of, namespace_of
 
 SIGNED = (CONFIG_MAP, KCERT, CERTIFICATE, SECRET, CLUSTER_ISSUER, DEPLOYMENT)
 
@@ -86,6 +87,15 @@ def waiting(facts: Facts) -> Iterator[Problem]:
             yield Problem(ca.secret, f"{ca.anchor} is trusted, but nothing is signed with it yet", fix)
 
 
+def _leases(facts: Facts) -> Iterator[tuple[ObjectRef, str, float]]:
+    """Our Leases, who holds each, and how many seconds ago it was renewed."""
+    for lease in facts.observation.all(LEASE):
+        renewed = parse_time(dig(lease, "spec", "renewTime"))
+        if name_of(lease) == NAME and renewed:
+            holder = str(dig(lease, "spec", "holderIdentity", default="somebody"))
+            yield ObjectRef(LEASE, NAME, namespace_of(lease)), holder, (facts.at - renewed).total_seconds()
+
+
 @check(
     "KN-ROT-004",
     "no run of kntls was cut off",
@@ -98,12 +108,29 @@ def waiting(facts: Facts) -> Iterator[Problem]:
 )
 def cut_off(facts: Facts) -> Iterator[Problem]:
     """Leases nobody renews."""
-    for lease in facts.observation.all(LEASE):
-        renewed = parse_time(dig(lease, "spec", "renewTime"))
-        holder = dig(lease, "spec", "holderIdentity", default="somebody")
-        if name_of(lease) == NAME and renewed and (facts.at - renewed).total_seconds() > SECONDS:
-            ref = ObjectRef(LEASE, NAME, namespace_of(lease))
-            reason = f"{holder} has not renewed it since {renewed.isoformat(timespec='seconds')}"
-            yield Problem(
-                ref, reason, "run the command that was killed again; `kntls rotate-ca status` shows where it was"
-            )
+    for ref, holder, age in _leases(facts):
+        if age > SECONDS:
+            fix = "run the command that was killed again; `kntls rotate-ca status` shows where a rotation stands"
+            yield Problem(ref, f"{holder} has not renewed it for {age:.0f} s", fix)
+
+
+@check(
+    "KN-ROT-005",
+    "no temporary setting was left behind",
+    ERROR,
+    needs=(DEPLOYMENT, CONFIG_MAP, LEASE),
+    when=(INSTALLED,),
+    causes=("KN-SERVE-009",),
+    why="`enable` and `disable` freeze the gateway's controller for seconds. A run that was killed meanwhile left it "
+    "scaled to none: Envoy follows no change any more until it is put back.",
+    remedy="Run the same `enable` or `disable` again: it puts back first what the annotation says.",
+)
+def put_back(facts: Facts) -> Iterator[Problem]:
+    """Objects that carry the note of a temporary change while no run is at work."""
+    if any(age <= SECONDS for _, _, age in _leases(facts)):
+        return
+    for kind in NOTED:
+        for obj in facts.observation.all(kind):
+            if note := annotations_of(obj).get(ANNOTATION):
+                fix = "run the `kntls enable` or `kntls disable` that was killed again"
+                yield Problem(ObjectRef(kind, name_of(obj), namespace_of(obj)), f"still to be put back: {note}", fix)

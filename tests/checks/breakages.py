@@ -1008,3 +1008,10 @@ def _(world: World) -> None:
 def _(world: World) -> None:
     renewed = (AT - timedelta(minutes=10)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     world.put(k.LEASE, "kntls", world.serving, spec={"holderIdentity": "alice@host pid 7", "renewTime": renewed})
+
+
+@breaks("KN-ROT-005")
+def _(world: World) -> None:
+    frozen = _deployment(world, "net-kourier-controller")
+    frozen["metadata"]["annotations"] = {"kntls.dev/restore": '{"spec": {"replicas": 1}}'}
+    frozen["spec"]["replicas"] = 0
