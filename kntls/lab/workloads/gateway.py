@@ -78,7 +78,7 @@ class Gateway(Program):
             self.servers[port] = server
         elif not after and server is not None:
             del self.servers[port]
-            asyncio.get_running_loop().call_later(self.plane.clock.real(self.drain_time), _stop, server)
+            asyncio.get_running_loop().call_later(self.plane.clock.drain(self.drain_time), _stop, server)
         changed = {host for host, pair in before.items() if after.get(host) != pair}
         if server is not None and changed:
             self._drain(server, changed)
@@ -93,7 +93,7 @@ class Gateway(Program):
             for connection in old:
                 connection.writer.close()
 
-        asyncio.get_running_loop().call_later(self.plane.clock.real(self.drain_time), cut)
+        asyncio.get_running_loop().call_later(self.plane.clock.drain(self.drain_time), cut)
 
     def _choose(self, port: int, name: str) -> ssl.SSLContext | None:
         pairs = self.snapshot.external_tls if port == EXTERNAL_TLS else self.snapshot.local_tls
