@@ -18,7 +18,7 @@ from kntls.model.objects import ObjectRef, dig
     needs=(REVISION,),
     when=(INSTALLED,),
     phase=Phase.BOTH,
-    causes=("KN-KCERT-001", "KN-KCERT-003", "KN-KCERT-011", "KN-SERVE-008", "KN-RESTART-003"),
+    causes=("KN-KCERT-001", "KN-KCERT-003", "KN-KCERT-011", "KN-SERVE-006", "KN-SERVE-008", "KN-RESTART-003"),
     why="The common name `kn-user-<namespace>` must fit 63 characters. In a longer namespace no queue-proxy gets a "
     "certificate, and once system-internal encryption is on no Revision in it becomes Ready.",
     remedy="Move the Services to a namespace with a shorter name before turning the surface on.",
