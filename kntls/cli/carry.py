@@ -32,12 +32,15 @@ def show(plan: Plan, observation: Observation, common: Common, *, diffs: bool) -
     stream.flush()
 
 
+def _require_terminal(common: Common) -> None:
+    if not common.yes and not sys.stdin.isatty():
+        raise UsageError("this changes the cluster and there is no terminal to ask on", fix="add --yes, or --dry-run")
+
+
 def ask(common: Common) -> None:
     """Ask on a terminal; without one, `--yes` is needed. Raises `UsageError` or `typer.Abort`."""
     if common.yes:
         return
-    if not sys.stdin.isatty():
-        raise UsageError("this changes the cluster and there is no terminal to ask on", fix="add --yes, or --dry-run")
     typer.confirm("Go on?", abort=True, err=True)
 
 
@@ -50,6 +53,8 @@ def carry_out(
     from kntls.report.plans import Lines
     from kntls.report.text import Paint, colourful
 
+    if not plan.refusals and not common.dry_run:
+        _require_terminal(common)
     show(plan, session.observation, common, diffs=bool(common.dry_run) or not common.yes)
     if plan.refusals:
         raise Refused(plan.refusals[0])

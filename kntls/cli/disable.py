@@ -8,7 +8,7 @@ import typer
 
 from kntls.cli.enable import ClusterLocal, ExternalDomain, Force, SystemInternal, may_hold, run, surfaces_of
 from kntls.cli.options import Common, group, with_common
-from kntls.cli.session import live
+from kntls.cli.session import live_or_files
 
 app = group("Turn encryption off for a surface, without dropping a request.")
 
@@ -31,7 +31,7 @@ def disable(
     from kntls.surfaces.request import Request
 
     surfaces = surfaces_of(system_internal, cluster_local, external_domain)
-    session = live(common, handshakes=True)
+    session = live_or_files(common)
     place = detect(session.observation).namespace
     request = Request(surfaces, holder(), may_hold=may_hold(session, place), clean=clean)
     plan = plan_of(session.observation, request)

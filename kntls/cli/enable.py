@@ -10,7 +10,7 @@ import typer
 from kntls.cli.carry import carry_out
 from kntls.cli.options import Common, group, with_common
 from kntls.cli.rotate import references
-from kntls.cli.session import Live, live, output_of
+from kntls.cli.session import Live, Offline, live_or_files, output_of
 from kntls.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,15 +51,17 @@ def surfaces_of(system_internal: bool, cluster_local: bool, external_domain: boo
     return frozenset(surface for surface, wanted in asked.items() if wanted)
 
 
-def may_hold(session: Live, namespace: str) -> bool:
-    """Whether we may do what the order without interruption needs."""
+def may_hold(session: Live | Offline, namespace: str) -> bool:
+    """Whether we may do what the order without interruption needs; planning against files, that is assumed."""
     from kntls.model.kinds import DEPLOYMENT, LEASE, POD
 
+    if isinstance(session, Offline):
+        return True
     needed = (("update", LEASE), ("delete", POD), ("patch", DEPLOYMENT))
     return all(session.cluster.can(verb, kind, namespace) for verb, kind in needed)
 
 
-def run(plan: Plan, session: Live, common: Common, namespace: str, *, force: bool, done: str) -> None:
+def run(plan: Plan, session: Live | Offline, common: Common, namespace: str, *, force: bool, done: str) -> None:
     """Carry the plan out, or say that there is nothing to do."""
     if not plan.refusals and not common.dry_run and is_done(plan, session.observation):
         sys.stderr.write(f"Nothing to do: {done}.\n")
@@ -112,7 +114,7 @@ def enable(
         Surface.EXTERNAL_DOMAIN: external_domain_issuer or issuer,
     }
     root = root_options(common_name, duration, algorithm)
-    session = live(common, handshakes=True)
+    session = live_or_files(common)
     place = detect(session.observation).namespace
     request: Request = Request(
         surfaces,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -97,6 +98,9 @@ def rotate(
         raise UsageError(
             "no Secret for the new CA", fix="`kntls rotate-ca --new-secret ca2`; see also status, rollback"
         )
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", new_secret):
+        fix = "lower-case letters, digits, - and ."
+        raise UsageError(f"no name for a Secret: {new_secret!r}", where="--new-secret", fix=fix)
     session = live_or_files(common)
     target = Target(
         choose_issuer(session.observation, issuer),

@@ -149,6 +149,7 @@ def publish(
     """Publish the CAs in use to a user namespace (`-n NS`); rotations keep it right."""
     from kntls.certmanager.installation import detect as cert_manager
     from kntls.knative.installation import detect
+    from kntls.model.kinds import NAMESPACE
     from kntls.report.trust import snippets
     from kntls.trust.bundles import BUNDLE_NAME
     from kntls.trust.publish import anchors_in_use, publish_plan, ways
@@ -161,6 +162,9 @@ def publish(
     seen, place = session.observation, detect(session.observation)
     anchors = anchors_in_use(seen, place.namespace, cert_manager(seen).resource_namespace)
     spaces = tuple(filter(None, (common.namespace or "").split(",")))
+    for space in spaces:
+        if seen.get(NAMESPACE, space) is None:
+            raise NotFound("no such namespace", where=space, fix="`kubectl get namespaces` lists them")
     plan = publish_plan(seen, spaces, anchors, kind=kind, name=name or BUNDLE_NAME, eventing=eventing)
     after = carry_out(plan, session, common, namespace=place.namespace, force=force)
     if after is not None and spaces:

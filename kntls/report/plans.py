@@ -94,6 +94,8 @@ def render(plan: Plan, observation: Observation, paint: Paint, *, diffs: bool = 
         lines += _action(number, action, observation, paint, diffs, number <= ready)
     lines.append("")
     lines += _listing("Who is interrupted", plan.interruptions, paint, "yellow")
+    if plan.actions and not plan.interruptions and not plan.refusals:
+        lines += ["Nobody is interrupted.", ""]
     lines += _listing("To know", plan.notes, paint, "bold")
     lines += _listing(
         "Not proven by this", (action.unproven for action in plan.actions if action.unproven), paint, "bold"

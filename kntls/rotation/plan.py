@@ -9,7 +9,7 @@ from kntls.certmanager import installation as certmanager
 from kntls.certmanager.authority import Authority, is_current
 from kntls.certmanager.issuers import kind_of
 from kntls.engine.run import some
-from kntls.errors import KntlsError, NotFound, Refused
+from kntls.errors import KntlsError, NotFound, Refused, UsageError
 from kntls.knative import installation as knative
 from kntls.knative.config import configured_issuers
 from kntls.knative.names import POLL_SECONDS
@@ -39,7 +39,7 @@ def choose_issuer(observation: Observation, wanted: str = "") -> str:
     names = sorted({ref.name for ref in configured_issuers(observation, place).values()})
     if not names:
         fix = "`kntls enable --system-internal` turns it on; `--issuer NAME` rotates an issuer nothing uses yet"
-        raise Refused("no surface is encrypted, so no issuer is in use", fix=fix)
+        raise NotFound("no surface is encrypted, so no issuer is in use", fix=fix)
     cas = [name for name in names if _is_ca(observation, name)]
     if len(names) > 1 and len(cas) != 1:
         raise Refused(f"several issuers are in use: {', '.join(names)}", fix=f"`--issuer {names[0]}` says which")
@@ -125,8 +125,14 @@ def _notes(now: Situation) -> Iterator[str]:
             yield f"{bundle.ref} is trust-manager's: add the new CA to Bundle {name} now, remove the old one at the end"
     for bundle in now.published:
         yield f"workloads that read {bundle.ref} only at start need a restart between distribute and switch"
+
+
+def _interruptions(now: Situation) -> Iterator[str]:
     drain = knative.drain_seconds(now.observation, now.installation)
-    yield f"re-issuing a Route's certificate closes that host's TLS requests older than {drain} s, once (gateway drain)"
+    yield (
+        f"TLS requests to a Route's host that run longer than {drain} s (the gateway's drain time) are closed, once, "
+        "when that Route's certificate is re-issued; nobody else"
+    )
 
 
 def _eta(now: Situation) -> float:
@@ -147,7 +153,8 @@ def rotation(observation: Observation, target: Target, until: str = "") -> Plan:
     Raises what detection raises (`NotInstalled`, `NotFound`) and `Refused` for versions and issuers that cannot.
     """
     if until and by_name(until) is None:
-        raise NotFound(f"no such stage: {until}", fix=f"one of {', '.join(stage.name for stage in STAGES)}")
+        stages = ", ".join(stage.name for stage in STAGES)
+        raise UsageError(f"no such stage: {until}", where="--until", fix=f"one of {stages}")
     now = situation(observation, target)
     knative.require_supported(now.installation)
     certmanager.require_supported(now.manager)
@@ -155,7 +162,9 @@ def rotation(observation: Observation, target: Target, until: str = "") -> Plan:
     actions = tuple(action for stage in STAGES if stage.name in wanted for action in stage.actions(now, target))
     verb = "Roll back" if target.rollback else "Rotate"
     title = f"{verb} the CA of ClusterIssuer {target.issuer} to Secret {target.new_secret}"
-    return Plan(title, actions, tuple(_notes(now)), (), _refusals(now), _eta(now), _resume(target))
+    return Plan(
+        title, actions, tuple(_notes(now)), tuple(_interruptions(now)), _refusals(now), _eta(now), _resume(target)
+    )
 
 
 def _resume(target: Target) -> str:

@@ -55,6 +55,11 @@ class Target:
     root: RootOptions = field(default_factory=RootOptions)
     rollback: bool = False
 
+    @property
+    def ca(self) -> str:
+        """What to call the CA it goes to."""
+        return f"CA of Secret {self.new_secret}" if self.rollback else "new CA"
+
 
 @dataclass(frozen=True)
 class Situation:

@@ -43,7 +43,7 @@ def _actions(_: Situation, target: Target) -> tuple[Action, ...]:
     return (
         Action(
             "consume/soak",
-            f"Give activator and Envoy {target.soak:.0f} s to take up the new CA",
+            f"Give activator and Envoy {target.soak:.0f} s to take up the {target.ca}",
             done,
             reads=frozenset({CONFIG_MAP, SECRET}),
             stage="consume",

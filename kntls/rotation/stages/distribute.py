@@ -50,7 +50,7 @@ def _action(target: Target, ref: ObjectRef, is_published: bool) -> Action:
 
     return Action(
         f"distribute/{ref.namespace}/{ref.name}",
-        f"Add the new CA to {ref}" + (" (published to workloads)" if is_published else ""),
+        f"Add the {target.ca} to {ref}" + (" (published to workloads)" if is_published else ""),
         done,
         changes,
         guard=lambda observation: obstacle(observation, ref, target.adopted),

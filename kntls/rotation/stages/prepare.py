@@ -93,7 +93,9 @@ def _actions(_: Situation, target: Target) -> tuple[Action, ...]:
     return (
         Action(
             f"prepare/{target.new_secret}",
-            f"Make a new CA in Secret {target.new_secret}",
+            f"See the CA in Secret {target.new_secret}"
+            if target.rollback
+            else f"Make a new CA in Secret {target.new_secret}",
             done,
             changes,
             guard,

@@ -32,6 +32,12 @@ def _writable(bundle: TrustBundle, target: Target) -> bool:
     return bundle.owner == Owner.KNTLS or bundle.ref in target.adopted
 
 
+def _has_successor(bundle: TrustBundle, now: Situation) -> bool:
+    """Whether the new CA lies where the old one is to go: in that bundle, or in another one of its namespace."""
+    beside = (bundle, *bundles(now.observation, bundle.ref.namespace))
+    return now.new is not None and any(now.new.anchor in other.certificates for other in beside)
+
+
 def still_trusted(now: Situation) -> dict[str, bool]:
     """Each place that may hold an old CA → whether it is free of it."""
     places = {str(ref): True for ref in _places(now)}
@@ -73,7 +79,7 @@ def _actions(_: Situation, target: Target) -> tuple[Action, ...]:
 
     def changes(observation: Observation) -> tuple[Change, ...]:
         now = situation(observation, target)
-        spots = [bundle.ref for bundle in holders(now) if _writable(bundle, target)]
+        spots = [bundle.ref for bundle in holders(now) if _writable(bundle, target) and _has_successor(bundle, now)]
         old = [ca.anchor for ca in now.olds]
         return tuple(change for ref in spots for change in removing(observation, ref, old))
 
@@ -95,7 +101,9 @@ def _actions(_: Situation, target: Target) -> tuple[Action, ...]:
     )
     remove = Action(
         "retire/old",
-        "Remove the old CA from every bundle",
+        f"Remove the CA of Secret {target.old_secret} from every bundle"
+        if target.rollback
+        else "Remove the old CA from every bundle",
         done,
         changes,
         guard=lambda observation: objection(situation(observation, target)),

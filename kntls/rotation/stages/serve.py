@@ -41,7 +41,7 @@ def _actions(_: Situation, target: Target) -> tuple[Action, ...]:
     return (
         Action(
             "serve/handshakes",
-            "See every server pod present a leaf of the new CA",
+            f"See every server pod present a leaf of the {target.ca}",
             done,
             reads=frozenset({POD, CERTIFICATE, KCERT, SECRET, HANDSHAKES}),
             stage="serve",
