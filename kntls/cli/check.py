@@ -196,7 +196,7 @@ def check(
         session = _session(common)
         if smoke:
             return _smoke(session, common, image, output)
-        report = _until_right(session, chosen, common.namespace, limit)
+        report = _until_right(session, chosen, common.namespace, 0.0 if fix else limit)
         if fix and not _mend(session, report, common):
             return int(ExitCode.OK)
         if fix:

@@ -79,9 +79,8 @@ class Cluster:
         self.requests += 1
         status = 0
         try:
-            answer = self._client.request(
-                method, path, body=body, serialize=False, query_params=[], header_params={}, **options
-            )
+            defaults: dict[str, Any] = {"query_params": [], "header_params": {}}
+            answer = self._client.request(method, path, body=body, serialize=False, **{**defaults, **options})
             status = answer.status
             return answer if options.get("watch") else answer.data
         except (ApiException, DynamicApiError) as error:
@@ -177,11 +176,12 @@ class Cluster:
         return bool(dig(answer, "status", "allowed", default=False))
 
     def logs(self, namespace: str, pod: str, container: str, *, tail: int = 200) -> str:
-        """The last lines of a container's log."""
+        """The last lines of a container's log. Raises `NotFound`, `Forbidden` and the like."""
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
-        options = {"query_params": [("container", container), ("tailLines", tail)]}
-        answer = self._client.request("get", path, serialize=False, header_params={}, **options)
-        return str(answer.data.decode(errors="replace"))
+        options = {"query_params": [("container", container), ("tailLines", tail)], "_request_timeout": self._timeout}
+        where = f"log of {namespace}/{pod}"
+        data: bytes = self._retry.run(lambda: self._once("get", path, None, where, options))
+        return data.decode(errors="replace")
 
     # -------------------------------------------------------------- watching
 

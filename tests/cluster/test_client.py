@@ -203,3 +203,8 @@ def test_paths_follow_group_scope_and_subresource():
     assert path_of(CERTIFICATE, "x", "y", "status").endswith("/namespaces/x/certificates/y/status")
     assert path_of(NAMESPACE, "", "x") == "/api/v1/namespaces/x"
     assert NotFound("x").exit_code == 3
+
+
+def test_the_log_of_a_pod_that_is_not_there_is_one_clear_error(cluster, space):
+    with pytest.raises(NotFound, match="nowhere"):
+        cluster.logs(space, "nowhere", "queue-proxy")
