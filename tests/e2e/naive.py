@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -38,14 +39,14 @@ def make_ca(name: str) -> None:
 def rotate(name: str) -> None:
     """Rotate to the CA in Secret `name`, waiting for nothing but Certificates."""
     old, new = evidence.authority(evidence.signing_secret()), evidence.authority(name)
-    for bundle in kube.items("configmap", evidence.SERVING, evidence.BUNDLE_LABEL):
+    for bundle in kube.items("configmap", selector=evidence.BUNDLE_LABEL):
         _write(bundle, {*_held(bundle), new})
     kube.patch("clusterissuer", evidence.issuer(), {"spec": {"ca": {"secretName": name}}})
     leaves = [c for c in kube.items("certificate") if c["spec"]["issuerRef"]["name"] == evidence.issuer()]
-    for certificate in leaves:
-        _reissue(certificate)
-    kube.wait("Certificates Ready", lambda: all(_reissued(certificate) for certificate in leaves))
-    for bundle in kube.items("configmap", evidence.SERVING, evidence.BUNDLE_LABEL):
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(_reissue, leaves))
+    kube.wait("Certificates Ready", lambda: _reissued(leaves))
+    for bundle in kube.items("configmap", selector=evidence.BUNDLE_LABEL):
         _write(bundle, _held(bundle) - {old})
 
 
@@ -74,8 +75,11 @@ def _reissue(certificate: kube.Object) -> None:
     kube.patch("certificate", place["name"], status, place["namespace"], subresource="status")
 
 
-def _reissued(before: kube.Object) -> bool:
-    place = before["metadata"]
-    now = kube.get("certificate", place["name"], place["namespace"]) or {}
+def _reissued(before: list[kube.Object]) -> bool:
+    now = {evidence.name(certificate): certificate for certificate in kube.items("certificate")}
+    return all(_renewed(certificate, now[evidence.name(certificate)]) for certificate in before)
+
+
+def _renewed(before: kube.Object, now: kube.Object) -> bool:
     done = now["status"].get("revision", 0) > before["status"].get("revision", 0)
     return done and kube.condition(now) == "True" and kube.condition(now, "Issuing") != "True"

@@ -25,6 +25,11 @@ def rate() -> float:
     return 8.0 if hurried() else 3.0
 
 
+def requests() -> int:
+    """How many counted requests a run must have seen at least to say anything."""
+    return 100 if hurried() else 200
+
+
 def default_waits() -> tuple[str, ...]:
     """Options of a rotation with the waits users get; the lab's caches are quicker, so less will do there."""
     return short_waits() if hurried() else ()

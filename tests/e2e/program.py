@@ -34,9 +34,9 @@ def kntls(*args: str, code: int | None = 0, seconds: float = 900) -> Answer:
 
 
 def start(*args: str) -> subprocess.Popen[str]:
-    """Begin a command and do not wait for it."""
+    """Begin a command and do not wait for it; KNTLS_E2E_PROGRAM may name another module than `kntls` to run."""
     environment = {**os.environ, "KUBECONFIG": kube.kubeconfig(), "COLUMNS": "80", "NO_COLOR": "1"}
-    command, pipe = [sys.executable, "-m", "kntls", *args], subprocess.PIPE
+    command, pipe = [sys.executable, "-m", os.environ.get("KNTLS_E2E_PROGRAM", "kntls"), *args], subprocess.PIPE
     return subprocess.Popen(
         command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
     )

@@ -118,7 +118,7 @@ class Traffic:
         longer_than_drain_every: float = 0.0,
         trust: Callable[[], str] | None = None,
     ) -> None:
-        """Send `rate` counted requests a second to each Service (by default the cluster's pace), at most `limit` together.
+        """Send `rate` counted requests a second to each Service (the cluster's pace), at most `limit` together.
 
         Every `longer_than_drain_every` seconds of the cluster, if positive, a request that outlasts the gateway's drain
         time is sent to each. `trust` is asked every second for the CAs (PEM) that a client is to trust from then on.

@@ -1,0 +1,25 @@
+"""Enable, rotate, roll back, disable under traffic where an operator owns the configuration."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.test_main_job import (  # noqa: F401 - tests and fixtures
+    tenants,
+    test_a_rotation_loses_no_request,
+    test_an_unrelated_ca_is_added_to_the_bundle,
+    test_disable_loses_no_request,
+    test_enable_loses_no_request,
+    test_reissued_certificates_are_rolled_back_without_a_lost_request,
+    test_trust_is_published_to_a_tenant,
+    unrelated,
+)
+from tests.lab.on_lab import cluster  # noqa: F401 - a fixture
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture(scope="module", params=["operator", "openshift"])
+def layout(request: pytest.FixtureRequest) -> str:
+    """The Knative operator, and OpenShift Serverless with Kourier in a namespace of its own."""
+    return str(request.param)
