@@ -22,12 +22,12 @@ def settle() -> float:
 
 def rate() -> float:
     """Counted requests a second to each Service: more of them where everything happens sooner."""
-    return 8.0 if hurried() else 3.0
+    return 5.0 if hurried() else 3.0
 
 
 def requests() -> int:
     """How many counted requests a run must have seen at least to say anything."""
-    return 100 if hurried() else 200
+    return 40 if hurried() else 200
 
 
 def default_waits() -> tuple[str, ...]:
@@ -37,4 +37,4 @@ def default_waits() -> tuple[str, ...]:
 
 def short_waits() -> tuple[str, ...]:
     """Options of a rotation in which waiting is not the point."""
-    return ("--soak", "2s", "--grace", "3s") if hurried() else ("--soak", "5s", "--grace", "10s")
+    return ("--soak", "1s", "--grace", "1s") if hurried() else ("--soak", "5s", "--grace", "10s")

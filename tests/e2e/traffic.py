@@ -120,8 +120,8 @@ class Traffic:
     ) -> None:
         """Send `rate` counted requests a second to each Service (the cluster's pace), at most `limit` together.
 
-        Every `longer_than_drain_every` seconds of the cluster, if positive, a request that outlasts the gateway's drain
-        time is sent to each. `trust` is asked every second for the CAs (PEM) that a client is to trust from then on.
+        Every `longer_than_drain_every` seconds, if positive, a request that outlasts the gateway's drain time is sent
+        to each. `trust` is asked every second for the CAs (PEM) that a client is to trust from then on.
         """
         self.gateway = gateway
         self.services = list(services)
@@ -174,7 +174,7 @@ class Traffic:
             seconds = 0.3 + 0.7 * ((turn // len(services)) % 4) / 3
             for work in (self._abandon(service), self._count(service, seconds)):
                 tasks.add(asyncio.create_task(work))
-            if self.long_every and self.now() - last_long > self.long_every / pace.speed():
+            if self.long_every and self.now() - last_long > self.long_every:
                 last_long = self.now()
                 tasks.update(asyncio.create_task(self._count(one, self.gateway.drain + 10)) for one in services)
             tasks = {task for task in tasks if not task.done()}

@@ -11,7 +11,7 @@ from functools import partial
 from kntls.cli.main import main
 from kntls.engine import run
 
-POLL = 0.2
+POLL = 0.3
 """Seconds between two looks."""
 
 if __name__ == "__main__":

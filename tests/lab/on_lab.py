@@ -1,11 +1,12 @@
-"""Fixtures that give the end-to-end story a lab for its cluster; a module names its `layouts`."""
+"""Fixtures that give the end-to-end story a lab for its cluster; a module has a fixture `layout`."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -31,8 +32,16 @@ def cluster(layout: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
 
 
 @pytest.fixture
-def unhurried(cluster: subprocess.Popen[str]) -> Iterator[None]:
-    """For one test the lab's waits are long enough for somebody without patience to be too early."""
+def minute_passes(cluster: subprocess.Popen[str]) -> Iterator[Callable[[], None]]:
+    """Queue-proxies look at their files again only when this is called.
+
+    A lab's minute lasts a second, while nobody's kubectl is any quicker there: an impatient procedure would be late.
+    """
     cluster.send_signal(signal.SIGUSR1)
-    yield
+
+    def end() -> None:
+        time.sleep(3)
+        cluster.send_signal(signal.SIGUSR2)
+
+    yield end
     cluster.send_signal(signal.SIGUSR2)

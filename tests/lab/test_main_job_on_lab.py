@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.test_main_job import *  # noqa: F403 - the same tests and fixtures, on another cluster
-from tests.lab.on_lab import cluster, unhurried  # noqa: F401 - fixtures
+from tests.lab.on_lab import cluster, minute_passes  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.timeout(120)
 
