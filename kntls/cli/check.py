@@ -129,7 +129,8 @@ def _mend(session: Live, report: Report, common: Common) -> bool:
 
     mending = plan(session.observation, report)
     if not mending.actions:
-        sys.stderr.write("Nothing here can be mended without a decision of yours.\n")
+        reasons = "".join(f"  {note}\n" for note in mending.notes)
+        sys.stderr.write(f"Nothing here can be mended without a decision of yours.\n{reasons}")
         return not common.dry_run
     plain = common if common.output in ("json", "yaml") else replace(common, output="table")
     return carry_out(mending, session, plain, namespace=Facts(session.observation).serving) is not None
