@@ -129,7 +129,8 @@ def _mend(session: Live, report: Report, common: Common) -> bool:
 
     mending = plan(session.observation, report)
     if not mending.actions:
-        sys.stderr.write("Nothing here can be mended without a decision of yours.\n")
+        reasons = "".join(f"  {note}\n" for note in mending.notes)
+        sys.stderr.write(f"Nothing here can be mended without a decision of yours.\n{reasons}")
         return not common.dry_run
     plain = common if common.output in ("json", "yaml") else replace(common, output="table")
     return carry_out(mending, session, plain, namespace=Facts(session.observation).serving) is not None
@@ -157,11 +158,15 @@ def _smoke(session: Live, common: Common, image: str, output: str) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     seen = []
     paint = Paint(colourful(sys.stdout, common.no_color))
-    for step in test.run():
-        seen.append(step)
-        if output not in ("json", "yaml"):
-            sys.stdout.write(smoke.line(step, paint))
-            sys.stdout.flush()
+    try:
+        for step in test.run():
+            seen.append(step)
+            if output not in ("json", "yaml"):
+                sys.stdout.write(smoke.line(step, paint))
+                sys.stdout.flush()
+    except KeyboardInterrupt:
+        sys.stderr.write("kntls: interrupted; the Service is removed again\n")
+        return int(ExitCode.INTERRUPTED)
     if output in ("json", "yaml"):
         emit("SmokeReport", smoke.body(seen), output)
     return int(ExitCode.OK if all(step.ok for step in seen) else ExitCode.FINDINGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,13 +21,17 @@ from kntls.checks import CHECKS
 from kntls.checks.run import run as judge
 from kntls.cli.main import app, run
 from kntls.lab import Lab
+from kntls.lab.client import RESOURCES
 from kntls.model import kinds as k
 from kntls.report import certificates, checks
 from kntls.report.document import document
 from kntls.report.schemas import schema
 from tests.checks.breakages import BREAKAGES
 from tests.files import write
+from tests.lab.small import until
 from tests.world import World, healthy
+
+NAMESPACES, KSERVICES = RESOURCES["namespaces"], RESOURCES["services.serving.knative.dev"]
 
 
 def say(*arguments: str) -> tuple[int, str, str]:
@@ -199,6 +204,24 @@ def test_the_smoke_test_leaves_nothing_behind(lab: Lab) -> None:
     assert report["steps"][0]["description"].startswith("Service default/kntls-smoke-")
     _, listed, _ = live(lab, "check", "--smoke", "--image", "dev.local/hello", "-n", "default")
     assert "the Service is removed again" in listed
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_smoke_test_removes_its_service(lab: Lab, stop: signal.Signals) -> None:
+    space = stop.name.lower()
+    lab.store.create(NAMESPACES, {"metadata": {"name": space}})
+    flags = ["--kubeconfig", str(lab.kubeconfig), "-n", space, "--image", "dev.local/hello"]
+    program = [sys.executable, "-m", "kntls", "check", "--smoke", *flags]
+    process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        until(lambda: lab.store.list(KSERVICES, space)[0], "the Service is made")
+        process.send_signal(stop)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "the Service is removed again" in said
+    assert lab.store.list(KSERVICES, space)[0] == []
 
 
 def test_no_image_to_test_with_is_a_usage_error(lab: Lab) -> None:
