@@ -7,7 +7,7 @@ import pytest
 from tests.e2e import test_main_job as story
 from tests.lab.on_lab import cluster  # noqa: F401 - a fixture
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.nightly]
 
 tenants, unrelated = story.tenants, story.unrelated
 
