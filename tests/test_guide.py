@@ -10,6 +10,8 @@ from pathlib import Path
 
 from kntls.checks import CHECKS
 
+pytestmark = pytest.mark.nightly
+
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "docs" / "guide.md"
 ASKS = ("enable", "disable", "rotate-ca --", "trust publish", "check --fix")
