@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from kntls.checks import CHECKS
 
 pytestmark = pytest.mark.nightly
