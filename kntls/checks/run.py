@@ -71,6 +71,12 @@ class Report:
         return self.with_outcome(Outcome.ERROR)
 
     @property
+    def blind(self) -> bool:
+        """Whether nothing at all could be looked at: then nothing is known to be right."""
+        seen = self.with_outcome(Outcome.SUCCESS, Outcome.INFO, Outcome.WARNING, Outcome.ERROR)
+        return not seen and bool(self.with_outcome(Outcome.UNSEEN))
+
+    @property
     def warnings(self) -> tuple[Result, ...]:
         """Checks that found something that may become wrong."""
         return self.with_outcome(Outcome.WARNING)

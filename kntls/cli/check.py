@@ -209,6 +209,8 @@ def check(
             report = _until_right(session, chosen, common.namespace, limit)
     _show(report, output, common, strict=fail_on == "warning")
     bad = report.errors or (fail_on == "warning" and report.warnings)
+    if report.blind:
+        return int(ExitCode.UNAVAILABLE)
     return int(ExitCode.FINDINGS if bad else ExitCode.OK)
 
 

@@ -136,7 +136,9 @@ def render(report: Report, paint: Paint, width: int, *, short: bool = False, eve
     for category in Category:
         lines += _section(report, category, paint, width, short=short, everything=everything)
     lines += _not_looked_at(report, width)
-    sign, colour = SIGNS[Outcome.ERROR if report.errors else Outcome.WARNING if report.warnings else Outcome.SUCCESS]
+    wary = report.warnings or report.with_outcome(Outcome.UNSEEN)
+    worst = Outcome.ERROR if report.errors or report.blind else Outcome.WARNING if wary else Outcome.SUCCESS
+    sign, colour = SIGNS[worst]
     lines += [f"Status check results are {paint(sign, colour)}", f"  {report.source}", f"  {summary(report)}"]
     return "\n".join(lines) + "\n"
 
@@ -171,7 +173,7 @@ def body(report: Report) -> dict[str, Any]:
     counts = Counter(result.outcome for result in report.results)
     return {
         "source": report.source,
-        "success": not report.errors,
+        "success": not report.errors and not report.blind,
         "counts": {outcome.value: counts[outcome] for outcome in Outcome},
         "categories": [
             {"categoryName": category.value, "checks": [_result(result) for result in found]}
