@@ -45,11 +45,14 @@ def applied_by_us(obj: Object, *path: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def changed_at(obj: Object, *path: str) -> datetime | None:
-    """When somebody who owns the field at a path last changed the object (UTC, whole seconds); None where unknown."""
+def changed_at(obj: Object, *path: str, by: str = "") -> datetime | None:
+    """When an owner of the field at a path (or just the manager `by`) last changed the object; None where unknown.
+
+    UTC, whole seconds.
+    """
     times = [
         str(entry["time"])
         for entry in dig(obj, "metadata", "managedFields", default=[])
-        if entry.get("time") and _holds(entry.get("fieldsV1", {}), path)
+        if entry.get("time") and by in ("", entry.get("manager")) and _holds(entry.get("fieldsV1", {}), path)
     ]
     return datetime.strptime(max(times), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) if times else None

@@ -22,7 +22,8 @@ def merged(base: Any, patch: Any) -> Any:
     return result
 
 
-def _with_condition(obj: Object, wanted: Mapping[str, Any]) -> dict[str, Any]:
+def with_condition(obj: Object, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The object with that status condition set, in place of one of its type."""
     status = dict(obj.get("status") or {})
     others = [entry for entry in status.get("conditions", []) if entry.get("type") != wanted["type"]]
     return {**obj, "status": {**status, "conditions": [*others, dict(wanted)]}}
@@ -33,7 +34,7 @@ def after(obj: Object | None, change: Change) -> dict[str, Any] | None:
     if change.verb == Verb.DELETE:
         return None
     if change.verb == Verb.CONDITION:
-        return _with_condition(obj or {}, change.body)
+        return with_condition(obj or {}, change.body)
     if change.verb in (Verb.HOLD, Verb.RELEASE):
         return merged(obj or {}, _lease(change))  # type: ignore[no-any-return]  # merged() of two mappings is one
     result: dict[str, Any] = merged(obj or {}, change.body)

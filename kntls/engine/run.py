@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 from kntls.cluster.client import Cluster
 from kntls.engine.events import Reporter, Silent
 from kntls.engine.holding import Holdings
 from kntls.engine.interrupts import Interrupts
 from kntls.engine.ownership import gitops_owner
+from kntls.engine.predict import with_condition
 from kntls.errors import Busy, Incomplete, KntlsError, Refused, WaitTimeout
 from kntls.model.kinds import Kind
 from kntls.model.observation import Observation
@@ -45,15 +45,9 @@ def write(cluster: Cluster, change: Change) -> None:
     elif change.verb == Verb.MERGE:
         cluster.merge(change.ref, change.body)
     elif change.verb == Verb.CONDITION:
-        cluster.update(change.ref, lambda obj: _with_condition(obj, change.body), subresource="status")
+        cluster.update(change.ref, lambda obj: with_condition(obj, change.body), subresource="status")
     else:
         cluster.delete(change.ref, uid=str(change.body.get("uid", "")))
-
-
-def _with_condition(obj: dict[str, Any], wanted: Any) -> dict[str, Any]:
-    conditions = obj.setdefault("status", {}).setdefault("conditions", [])
-    conditions[:] = [entry for entry in conditions if entry.get("type") != wanted["type"]] + [dict(wanted)]
-    return obj
 
 
 @dataclass

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
+from kntls.engine.ownership import changed_at
 from kntls.model.kinds import CONFIG_MAP, SECRET
-from kntls.model.objects import Object, dig
 from kntls.model.observation import Observation
 from kntls.model.plan import Action, Progress
 from kntls.rotation.situation import Situation, Target, situation
@@ -18,16 +16,6 @@ UNPROVEN = (
 )
 
 
-def written_at(obj: Object) -> datetime | None:
-    """When kntls last changed an object, from its managed fields."""
-    times = [
-        entry["time"]
-        for entry in dig(obj, "metadata", "managedFields", default=[])
-        if entry.get("manager") == "kntls" and entry.get("time")
-    ]
-    return datetime.strptime(max(times), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) if times else None
-
-
 def _actions(_: Situation, target: Target) -> tuple[Action, ...]:
     def done(observation: Observation) -> Progress:
         now = situation(observation, target)
@@ -36,7 +24,7 @@ def _actions(_: Situation, target: Target) -> tuple[Action, ...]:
     def held(observation: Observation) -> float | None:
         now = situation(observation, target)
         found = [observation.find(ref) for ref, published in destinations(now) if not published]
-        times = [written_at(obj) for obj in found if obj is not None]
+        times = [changed_at(obj, by="kntls") for obj in found if obj is not None]
         known = [time for time in times if time is not None]
         return (observation.taken_at - max(known)).total_seconds() if known and len(known) == len(times) else None
 

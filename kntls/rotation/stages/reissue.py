@@ -45,18 +45,7 @@ def _window(now: Situation) -> tuple[Leaf, ...]:
     first = phase(waiting[0])
     busy = [leaf for leaf in waiting if leaf.issuing]
     room = max(0, now.target.window - len(busy))
-    return tuple(leaf for leaf in waiting if phase(leaf) == first and _worth_triggering(leaf, now))[:room]
-
-
-def _worth_triggering(leaf: Leaf, now: Situation) -> bool:
-    signed = now.new is not None and leaf.signed_by(now.new.signer)
-    return not leaf.issuing and not (signed and leaf.ready and not leaf.issuing and _complete(leaf))
-
-
-def _complete(leaf: Leaf) -> bool:
-    wanted = frozenset(dig(leaf.certificate, "spec", "dnsNames", default=[]))
-    key = leaf.material is not None and leaf.material.key_matches
-    return key and leaf.x509 is not None and wanted <= leaf.x509.sans.dns
+    return tuple(leaf for leaf in waiting if phase(leaf) == first and not leaf.issuing)[:room]
 
 
 def _actions(now: Situation, target: Target) -> tuple[Action, ...]:
