@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from kntls.cli.main import run
+from tests.e2e.kube import kubectl
 
 COMMANDS = {
     "tenant": ["tenant", "team", "--namespace", "team-1", "-n", "team-2"],
@@ -43,7 +44,7 @@ def test_notes_go_to_standard_error(capsys):
 
 def test_a_kustomization_is_what_kubectl_kustomize_builds(tmp_path, capsys):
     assert run(["mesh", "generate", *COMMANDS["tenant"], "--kustomize", str(tmp_path)]) == 0
-    built = subprocess.run(["kubectl", "kustomize", str(tmp_path)], capture_output=True, text=True, check=True)
+    built = subprocess.run([kubectl(), "kustomize", str(tmp_path)], capture_output=True, text=True, check=True)
     assert len(list(yaml.safe_load_all(built.stdout))) == 13
 
 

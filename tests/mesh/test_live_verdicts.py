@@ -2,13 +2,13 @@
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from kntls.cli.main import run
 from kntls.mesh import resources
+from tests.e2e.kube import run as kubectl
 
 pytestmark = pytest.mark.cluster
 
@@ -20,7 +20,7 @@ QUESTIONS = {
     "explain": ["explain", "--from", "tenant-2/default", "--to", "tenant-1/echo:80", "-o", "json"],
     "explain-no-sidecar": ["explain", "--from", "tenant-2/x", "--no-sidecar", "--to", "tenant-1/echo:80", "-o", "json"],
 }
-ECHO = """
+ECHO = """---
 {apiVersion: v1, kind: Namespace, metadata: {name: tenant-1, labels: {istio-injection: enabled}}}
 ---
 {apiVersion: v1, kind: Namespace, metadata: {name: tenant-2, labels: {istio-injection: enabled}}}
@@ -32,11 +32,6 @@ ECHO = """
 {apiVersion: v1, kind: Service, metadata: {name: echo, namespace: tenant-1},
  spec: {selector: {app: echo}, ports: [{name: http, port: 80, targetPort: 8080}]}}
 """
-
-
-def kubectl(*arguments, stdin=None, check=True):
-    command = ["kubectl", "--kubeconfig", os.environ["KNTLS_E2E_KUBECONFIG"], *arguments]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=check)
 
 
 @pytest.fixture(scope="module")

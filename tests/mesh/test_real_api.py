@@ -3,11 +3,11 @@
 import base64
 import json
 import os
-import subprocess
 
 import pytest
 
 from kntls.cli.main import run
+from tests.e2e.kube import run as kubectl
 
 pytestmark = pytest.mark.cluster
 
@@ -49,11 +49,6 @@ GENERATORS = {
     "member-roll": ["member-roll", "-n", "team-1"],
     "jwt": ["jwt", "j", "-n", "web", "--issuer", "https://i", "--jwks-uri", "https://i/k", "--claim", "a=b"],
 }
-
-
-def kubectl(*arguments, stdin=None, check=True):
-    command = ["kubectl", "--kubeconfig", os.environ["KNTLS_E2E_KUBECONFIG"], *arguments]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=check)
 
 
 @pytest.fixture(scope="module")
