@@ -8,14 +8,16 @@ from kntls.engine.run import some
 from kntls.knative.names import Surface
 from kntls.model.observation import Observation
 from kntls.surfaces import bundle, issuers
-from kntls.surfaces.order import is_hitless, services, why_not_hitless
+from kntls.surfaces.order import is_hitless, is_needed, services, why_not_hitless
 from kntls.surfaces.overview import PLAIN, client_namespaces, support_level
 from kntls.surfaces.request import Ground
-from kntls.surfaces.rollout import ailing
+from kntls.surfaces.rollout import activators, ailing
 from kntls.trust.bundles import published
 
 INTERRUPTION = "13 to 21 s"
 """How long the documented order answered 503 where it was measured."""
+DRAINING = "45 s"
+"""How long an activator that is ending goes on serving (knative.dev/pkg `network/network.go`, `DefaultDrainTimeout`)."""
 
 
 def interruptions(observation: Observation, ground: Ground) -> Iterator[str]:
@@ -30,6 +32,7 @@ def notes(observation: Observation, ground: Ground) -> Iterator[str]:
     """Support, what stays plain, who must trust the CA first and who lacks it, who is not waited for."""
     yield f"support level: {support_level(ground.installation)}"
     yield f"not encrypted by any surface: {PLAIN}"
+    yield from _freeze_note(observation, ground)
     if ground.wants(Surface.CLUSTER_LOCAL):
         yield from _trust_note(observation, ground)
     if ground.wants(Surface.EXTERNAL_DOMAIN):
@@ -37,6 +40,15 @@ def notes(observation: Observation, ground: Ground) -> Iterator[str]:
     sick = [f"{space}/{name}" for space, name in sorted(ailing(observation))]
     if sick:
         yield f"not waited for, because their own container fails: Revisions {some(sick)}"
+
+
+def _freeze_note(observation: Observation, ground: Ground) -> Iterator[str]:
+    turning_on = ground.wants(Surface.SYSTEM_INTERNAL) and not ground.network(observation).on(Surface.SYSTEM_INTERNAL)
+    if turning_on and is_needed(observation, ground):
+        number = sum(1 for _ in activators(observation, ground.installation))
+        behind = "the activator restarts" if number == 1 else f"{number} activators restart"
+        yield f"Envoy's configuration is frozen twice for some seconds; {behind} behind the second freeze"
+        yield f"requests may fail if that restart takes longer than {DRAINING}: old activators are gone by then"
 
 
 def _trust_note(observation: Observation, ground: Ground) -> Iterator[str]:

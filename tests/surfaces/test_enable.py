@@ -385,6 +385,15 @@ def test_notes_say_who_must_trust_the_ca_and_who_lacks_it() -> None:
     assert any("kntls trust publish --namespace team-a" in note for note in found.notes)
 
 
+def test_notes_say_what_a_slow_restart_behind_the_freeze_would_cost() -> None:
+    def said(world: World) -> bool:
+        return any("if that restart takes longer than 45 s" in note for note in plan(world, SYSTEM).notes)
+
+    assert said(cluster())
+    assert not said(cluster(UPSTREAM, (INTERNAL, LOCAL))), "it is on: nothing is frozen"
+    assert not said(cluster(OPENSHIFT)), "the documented order freezes nothing"
+
+
 def test_a_request_is_a_value() -> None:
     assert replace(request(SYSTEM)) == request(SYSTEM)
 
