@@ -6,7 +6,7 @@ config-leader-election says (knative.dev/pkg `leaderelection`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from kntls.knative.installation import Installation
@@ -65,12 +65,24 @@ def holder_of(lease: Object) -> str:
     return str(dig(lease, "spec", "holderIdentity", default=""))
 
 
-def pods_of(observation: Observation, reconciler: Reconciler) -> tuple[Object, ...]:
-    """The pods that may work with its Leases; those that are about to end left out."""
+def _is_ending(pod: Object) -> bool:
+    return bool(dig(pod, "metadata", "deletionTimestamp"))
+
+
+def _pods(observation: Observation, reconciler: Reconciler) -> Iterator[Object]:
     key, value = reconciler.label
     every = observation.all(POD, namespace=reconciler.deployment.namespace)
-    found = (pod for pod in every if labels_of(pod).get(key) == value)
-    return tuple(pod for pod in found if not dig(pod, "metadata", "deletionTimestamp"))
+    return (pod for pod in every if labels_of(pod).get(key) == value)
+
+
+def pods_of(observation: Observation, reconciler: Reconciler) -> tuple[Object, ...]:
+    """The pods that may work with its Leases; those that are about to end left out."""
+    return tuple(pod for pod in _pods(observation, reconciler) if not _is_ending(pod))
+
+
+def ending_pods_of(observation: Observation, reconciler: Reconciler) -> tuple[Object, ...]:
+    """The pods that are about to end: without a Lease, but what they are writing they still write."""
+    return tuple(pod for pod in _pods(observation, reconciler) if _is_ending(pod))
 
 
 def is_live(lease: Object, pods: Iterable[Object]) -> bool:

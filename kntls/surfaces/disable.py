@@ -6,14 +6,14 @@ the held Lease of the revision reconciler keeps until then.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from kntls.engine.run import some
 from kntls.knative.installation import Flavour
 from kntls.knative.leases import CERTIFICATE, ROUTE, of_controller, runs
 from kntls.knative.names import CONFIG_NETWORK, LEGACY_FLAG, Surface
-from kntls.model.kinds import POD
+from kntls.model.kinds import CONFIG_MAP, POD
 from kntls.model.observation import Observation
 from kntls.model.plan import Action, Plan
 from kntls.surfaces import clean, freeze, hold, restart, steps
@@ -90,10 +90,21 @@ def _carefully(observation: Observation, ground: Ground) -> Iterator[Action]:
     held = any(has_certificate(obj) for obj in revision_deployments(observation))
     if held or ground.network(observation).on(SYSTEM):
         ground, stop_operator, let_operator_go_on = with_operator_held(observation, ground)
+    rolling = [hold.release(ground, hold.revision(ground))] if held else []
+    rolled = steps.revisions("revisions", encrypted=False)
     yield from staged("Envoy", [*stop_operator, *_envoy(observation, ground, held=held)])
     yield from staged("activators", _activators(ground))
-    rolling = [hold.release(ground, hold.revision(ground))] if held else []
-    yield from staged("queue-proxies", [*rolling, steps.revisions("revisions", encrypted=False), *let_operator_go_on])
+    yield from staged("queue-proxies", [*_while_off(ground, [*rolling, rolled]), *let_operator_go_on])
+
+
+def _while_off(ground: Ground, actions: Iterable[Action]) -> Iterator[Action]:
+    """The same actions, refused where somebody has turned the surface on again: they would wait for nothing."""
+
+    def guard(observation: Observation) -> str:
+        return f"somebody turned {SYSTEM} on again meanwhile" if ground.network(observation).on(SYSTEM) else ""
+
+    for action in actions:
+        yield replace(action, guard=guard, reads=action.reads | {CONFIG_MAP})
 
 
 def _envoy(observation: Observation, ground: Ground, *, held: bool) -> Iterator[Action]:

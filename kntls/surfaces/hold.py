@@ -5,6 +5,7 @@ from __future__ import annotations
 from kntls.knative.leases import (
     REVISION,
     Reconciler,
+    ending_pods_of,
     holder_of,
     is_live,
     leases_of,
@@ -51,7 +52,10 @@ def is_possible(observation: Observation, ground: Ground) -> bool:
 
 
 def hold(ground: Ground, target: Reconciler, *, pace: float = PACE, limit: float = 0.0) -> Action:
-    """Take its Leases: its pods are deleted, and what they give back is ours before the new ones ask."""
+    """Take its Leases: its pods are deleted, and what they give back is ours before the new ones ask.
+
+    It is held when those pods are gone: until then they finish what they were writing, from what they knew.
+    """
     holder = ground.request.holder
 
     def changes(observation: Observation) -> tuple[Change, ...]:
@@ -64,7 +68,10 @@ def hold(ground: Ground, target: Reconciler, *, pace: float = PACE, limit: float
     def done(observation: Observation) -> Progress:
         ours = {str(_ref(lease)): holder_of(lease) == holder for lease in leases_of(observation, target)}
         found = observation.find(target.deployment)
-        return Progress.of({**ours, f"{target.deployment} rolled out": found is not None and rolled_out(found)})
+        ending = {f"the end of Pod {name_of(pod)}": False for pod in ending_pods_of(observation, target)}
+        return Progress.of(
+            {**ours, f"{target.deployment} rolled out": found is not None and rolled_out(found), **ending}
+        )
 
     return Action(
         f"hold/{target.name}",

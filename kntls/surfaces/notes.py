@@ -17,7 +17,7 @@ from kntls.trust.bundles import published
 INTERRUPTION = "13 to 21 s"
 """How long the documented order answered 503 where it was measured."""
 DRAINING = "45 s"
-"""How long an activator that is ending goes on serving (knative.dev/pkg `network/network.go`, `DefaultDrainTimeout`)."""
+"""How long an activator that is ending goes on serving (`DefaultDrainTimeout` in knative.dev/pkg `network`)."""
 
 
 def interruptions(observation: Observation, ground: Ground) -> Iterator[str]:

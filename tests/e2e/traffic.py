@@ -224,15 +224,16 @@ async def _request(gateway: Gateway, host: str, seconds: float) -> str:
 
 
 def gateway(ca: str | None = None) -> Gateway:
-    """The cluster-local entry of the Kourier gateway: with a CA over TLS, without one in plain HTTP.
+    """The cluster-local entry of the Kourier gateway: with a CA over TLS, without one in plain HTTP."""
+    return Gateway(*entry("kourier-internal", 443 if ca else 80), ca, drain_seconds())
 
-    Its pod is addressed directly, so that no Service proxy on the way is tested along.
-    """
-    service = next(s for s in kube.items("service") if s["metadata"]["name"] == "kourier-internal")
-    port = next(p for p in service["spec"]["ports"] if p["port"] == (443 if ca else 80))
-    selector = "kubernetes.io/service-name=kourier-internal"
-    (found, *_) = kube.items("endpointslice", service["metadata"]["namespace"], selector)
-    return Gateway(found["endpoints"][0]["addresses"][0], port["targetPort"], ca, drain_seconds())
+
+def entry(name: str, number: int) -> tuple[str, int]:
+    """Address and port of a gateway's pod behind that port of a Service, so that no Service proxy is tested along."""
+    service = next(s for s in kube.items("service") if s["metadata"]["name"] == name)
+    port = next(p for p in service["spec"]["ports"] if p["port"] == number)
+    (found, *_) = kube.items("endpointslice", service["metadata"]["namespace"], f"kubernetes.io/service-name={name}")
+    return found["endpoints"][0]["addresses"][0], port["targetPort"]
 
 
 def drain_seconds() -> float:

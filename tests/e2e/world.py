@@ -86,6 +86,14 @@ def install() -> None:
     kube.wait("KnativeServing Ready", lambda: kube.condition(kube.get(*serving)) == "True", 180)
 
 
+def configure(name: str, data: dict[str, str | None]) -> None:
+    """Set keys of Serving's ConfigMap `config-NAME`, where its owner keeps them; None takes a key away."""
+    if os.environ.get("KNTLS_E2E_INSTALLATION", "upstream") == "upstream":
+        kube.patch("configmap", f"config-{name}", {"data": data}, "knative-serving")
+    else:
+        kube.patch("knativeserving", "knative-serving", {"spec": {"config": {name: data}}}, "knative-serving")
+
+
 def up() -> None:
     """Create the namespaces and Services and wait until every Service is Ready."""
     kube.patch("configmap", "config-autoscaler", {"data": {"allow-zero-initial-scale": "true"}}, "knative-serving")

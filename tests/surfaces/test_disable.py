@@ -134,6 +134,15 @@ def test_a_freeze_that_was_left_is_lifted_whatever_is_asked_for() -> None:
         assert "resume/left-over" in ids(plan(world, *surfaces, may_hold=may_hold))
 
 
+def test_queue_proxies_are_not_waited_for_where_somebody_turned_it_on_again() -> None:
+    world = cluster(UPSTREAM, (INTERNAL,))
+    found = plan(world, SYSTEM)
+    for id in ("release/revision", "wait/revisions"):
+        assert by_id(found, id).guard(world.observation()) == "somebody turned system-internal on again meanwhile"
+    world.config()[INTERNAL] = "Disabled"
+    assert by_id(found, "wait/revisions").guard(world.observation()) == ""
+
+
 def test_it_works_without_cert_manager() -> None:
     world = cluster(UPSTREAM, (INTERNAL,))
     world.drop(k.DEPLOYMENT, "cert-manager", "cert-manager")

@@ -345,6 +345,18 @@ def test_pods_are_deleted_only_while_one_of_them_holds_the_lease() -> None:
     assert hold.changes(world.observation()) == ()
 
 
+def test_a_reconciler_is_held_only_when_its_former_pods_are_gone() -> None:
+    world = cluster(OPERATOR)
+    hold = by_id(plan(world, SYSTEM), "hold/operator")
+    for change in hold.changes(world.observation()):
+        if change.verb == Verb.HOLD:
+            world.get(k.LEASE, change.ref.name, change.ref.namespace)["spec"]["holderIdentity"] = HOLDER
+    assert hold.done(world.observation()).complete
+    pod = next(change.ref for change in hold.changes(cluster(OPERATOR).observation()) if change.verb == Verb.DELETE)
+    world.get(k.POD, pod.name, pod.namespace)["metadata"]["deletionTimestamp"] = "2026-06-01T12:00:00Z"
+    assert hold.done(world.observation()).missing == (f"the end of Pod {pod.name}",)
+
+
 def test_all_buckets_of_the_reconciler_are_held() -> None:
     world = cluster()
     world.drop(k.LEASE, CONTROLLER_LEASE.format("revision"), world.serving)
