@@ -179,8 +179,8 @@ def test_enable_loses_no_request() -> None:
 
 
 def addresses() -> list[str]:
-    """The cluster-local address of each Knative Service."""
-    return [service["status"]["address"]["url"] for service in kube.items("ksvc")]
+    """The cluster-local address of each Route."""
+    return [route["status"]["address"]["url"] for route in kube.items("routes.serving.knative.dev")]
 
 
 def test_enabling_again_has_nothing_to_do() -> None:

@@ -10,7 +10,7 @@ from cryptography import x509
 
 from tests.e2e import evidence, kube, naive, pace, traffic, world
 from tests.e2e.program import kntls
-from tests.e2e.test_main_job import activator, cluster, surfaces, tenants, under_traffic  # noqa: F401
+from tests.e2e.test_main_job import activator, addresses, cluster, surfaces, tenants, under_traffic  # noqa: F401
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -38,13 +38,8 @@ def authorities(tenants: None) -> Iterator[None]:  # noqa: F811 - the fixture
 
 
 def urls() -> list[str]:
-    """Where each Knative Service says the world finds it."""
-    return [service["status"]["url"] for service in kube.items("ksvc")]
-
-
-def addresses() -> list[str]:
-    """Where each Knative Service says the cluster finds it."""
-    return [service["status"]["address"]["url"] for service in kube.items("ksvc")]
+    """Where each Route says the world finds it."""
+    return [route["status"]["url"] for route in kube.items("routes.serving.knative.dev")]
 
 
 def leaves(issuer: str) -> dict[str, str]:

@@ -97,10 +97,15 @@ def configure(name: str, data: dict[str, str | None]) -> None:
 def up() -> None:
     """Create the namespaces and Services and wait until every Service is Ready."""
     kube.patch("configmap", "config-autoscaler", {"data": {"allow-zero-initial-scale": "true"}}, "knative-serving")
+    kube.wait("the end of former namespaces", lambda: not any(map(_is_ending, NAMESPACES)), 300, every=2)
     kube.apply(*({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in NAMESPACES))
     kube.wait("the webhook admits the Services", _apply_services, 60, every=1)
     for service in SERVICES:
         kube.wait(f"Service {service.namespace}/{service.name} Ready", functools.partial(ready, service), 180)
+
+
+def _is_ending(namespace: str) -> bool:
+    return "deletionTimestamp" in (kube.get("namespace", namespace) or {"metadata": {}})["metadata"]
 
 
 def _apply_services() -> bool:
