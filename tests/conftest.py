@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from kntls.lab import Lab
+
+settings.register_profile("kntls", deadline=None)
+settings.load_profile("kntls")
 
 
 @pytest.fixture(scope="session")

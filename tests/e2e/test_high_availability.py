@@ -34,12 +34,13 @@ def two_of_each(tenants: None) -> Iterator[None]:  # noqa: F811 - the fixture
 
 
 def _scale(number: int) -> None:
+    """The operator would take the controller back, and leaves the activator to an autoscaler."""
     if os.environ.get("KNTLS_E2E_INSTALLATION", "upstream") == "operator":
-        serving = ("knativeserving", "knative-serving")
-        kube.patch(*serving, {"spec": {"high-availability": {"replicas": number}}}, evidence.SERVING)
-    else:
-        for name in DOUBLED:
-            kube.run("scale", "deployment", name, f"--replicas={number}", "-n", evidence.SERVING)
+        body = {"spec": {"high-availability": {"replicas": number}}}
+        kube.patch("knativeserving", "knative-serving", body, evidence.SERVING)
+        kube.wait("the operator's replicas", lambda: replicas()["controller"] == number, 120)
+    for name in DOUBLED:
+        kube.run("scale", "deployment", name, f"--replicas={number}", "-n", evidence.SERVING)
     kube.wait(f"{number} of each", lambda: all(replicas()[name] == number for name in DOUBLED), 120)
 
 
