@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kntls.model.objects import Object
+from kntls.model.kinds import Kind
+from kntls.model.objects import Object, ObjectRef, name_of, namespace_of
+from kntls.model.observation import Observation
 from kntls.model.plan import Change, Verb
 
 
@@ -39,6 +41,22 @@ def after(obj: Object | None, change: Change) -> dict[str, Any] | None:
         return merged(obj or {}, _lease(change))  # type: ignore[no-any-return]  # merged() of two mappings is one
     result: dict[str, Any] = merged(obj or {}, change.body)
     return result
+
+
+def predicted(observation: Observation, changes: Iterable[Change]) -> Observation:
+    """What would be seen right after these changes, before anybody has reacted to them."""
+    fresh: dict[Kind, dict[ObjectRef, Object]] = {}
+    for change in changes:
+        ref = change.ref
+        known = fresh.setdefault(ref.kind, _by_reference(observation, ref.kind))
+        found = after(known.pop(ref, None), change) if change.verb == Verb.APPLY or ref in known else None
+        if found is not None:
+            known[ref] = found
+    return observation.with_objects({kind: found.values() for kind, found in fresh.items()}) if fresh else observation
+
+
+def _by_reference(observation: Observation, kind: Kind) -> dict[ObjectRef, Object]:
+    return {ObjectRef(kind, name_of(obj), namespace_of(obj)): obj for obj in observation.all(kind)}
 
 
 def _lease(change: Change) -> dict[str, Any]:

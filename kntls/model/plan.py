@@ -114,6 +114,8 @@ class Action:
     """Seconds it may take where that is less than the engine's own limit; 0 for that one."""
     unproven: str = ""
     """What being done does not prove."""
+    preview: Callable[[Observation], tuple[Change, ...]] = no_changes
+    """What it will write, as far as a plan can tell while an earlier action has yet to make what `changes` needs."""
 
 
 @dataclass(frozen=True)
@@ -132,3 +134,5 @@ class Plan:
     """About how many seconds it will take."""
     resume: str = "run the same command again to go on"
     """How to go on, and back, after it was stopped midway."""
+    remedy: str = ""
+    """What to do about a refusal, where the reasons themselves do not say it."""

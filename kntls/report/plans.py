@@ -6,22 +6,41 @@ import difflib
 import sys
 import textwrap
 import time
-from collections.abc import Iterable
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, TextIO
 
-from kntls.engine.predict import before_and_after
+from kntls.engine.predict import before_and_after, predicted
 from kntls.errors import KntlsError
+from kntls.model.concealed import Concealed
+from kntls.model.kinds import SECRET
 from kntls.model.observation import Observation
-from kntls.model.plan import Action, Change, Plan, Progress
+from kntls.model.plan import Action, Change, Plan, Progress, Verb
+from kntls.pki.pem import has_private_key
 from kntls.report.document import dump_yaml
 from kntls.report.text import WIDTH, Paint, span
 
-CERTIFICATE_LINES = 4
-"""Lines of a PEM block shown in a diff before the rest is left out."""
+
+def _yaml(value: Any, *, whole: bool) -> list[str]:
+    lines = [] if value is None else dump_yaml(_readable(value)).splitlines()
+    return lines if whole else _without_long_pem(lines)
 
 
-def _yaml(value: Any) -> list[str]:
-    return [] if value is None else _without_long_pem(dump_yaml(value).splitlines())
+def _readable(value: Any) -> Any:
+    """A Secret's data as text, as an observation has it; what is concealed stays so."""
+    if value.get("kind") != SECRET.name or not isinstance(value.get("data"), dict):
+        return value
+    return {**value, "data": {key: _decoded(text) for key, text in value["data"].items()}}
+
+
+def _decoded(text: Any) -> Any:
+    if isinstance(text, Concealed):
+        return text
+    try:
+        return Concealed(found) if has_private_key(found := b64decode(text, validate=True).decode()) else found
+    except ValueError:  # text already, as observed
+        return text
 
 
 def _without_long_pem(lines: list[str]) -> list[str]:
@@ -37,10 +56,13 @@ def _without_long_pem(lines: list[str]) -> list[str]:
     return kept
 
 
-def diff(change: Change, observation: Observation) -> str:
-    """A unified diff of the part of the object that the change touches, without file headers."""
+def diff(change: Change, observation: Observation, *, whole: bool = False) -> str:
+    """A unified diff of the part of the object that the change touches, without file headers; with `whole`, PEM blocks
+    are. None where it is deleted: what goes need not be read."""
+    if change.verb == Verb.DELETE:
+        return ""
     before, after = before_and_after(observation.find(change.ref), change)
-    lines = difflib.unified_diff(_yaml(before), _yaml(after), lineterm="", n=2)
+    lines = difflib.unified_diff(_yaml(before, whole=whole), _yaml(after, whole=whole), lineterm="", n=2)
     return "\n".join(line for line in list(lines)[2:] if not line.startswith("@@"))
 
 
@@ -61,11 +83,18 @@ def _done(plan: Plan, observation: Observation) -> int:
     return len(plan.actions)
 
 
-def _changes(action: Action, observation: Observation) -> tuple[Change, ...]:
-    try:
-        return action.changes(observation)
-    except KntlsError:
-        return ()
+def _foreseen(plan: Plan, observation: Observation) -> Iterator[tuple[Action, tuple[Change, ...], Observation]]:
+    """Each action with its changes and what they change: what is there once the actions before it are through."""
+    for action in plan.actions:
+        changes = _told(action.changes, observation)
+        yield action, changes or _told(action.preview, observation), observation
+        observation = predicted(observation, changes)
+
+
+def _told(changes: Callable[[Observation], tuple[Change, ...]], observation: Observation) -> tuple[Change, ...]:
+    with suppress(KntlsError):
+        return changes(observation)
+    return ()
 
 
 def _fill(text: str, first: str, then: str) -> str:
@@ -83,15 +112,17 @@ def _listing(title: str, lines: Iterable[str], paint: Paint, style: str) -> list
     return [paint(title, style), *wrapped, ""]
 
 
-def render(plan: Plan, observation: Observation, paint: Paint, *, diffs: bool = True) -> str:
-    """The whole plan as text."""
+def render(plan: Plan, observation: Observation, paint: Paint, *, diffs: bool = True, whole: bool = False) -> str:
+    """The plan as text, with its diffs, and the PEM blocks in them `whole`."""
     lines = [paint(plan.title, "bold"), ""]
     stage, ready = None, _done(plan, observation)
-    for number, action in enumerate(plan.actions, 1):
+    for number, (action, changes, seen) in enumerate(_foreseen(plan, observation), 1):
         if action.stage and action.stage != stage:
             stage = action.stage
             lines.append(paint(stage, "cyan"))
-        lines += _action(number, action, observation, paint, diffs, number <= ready)
+        done = number <= ready and not action.hold
+        lines += _sentence(number, action, paint, done)
+        lines += _diffs(changes, seen, paint, whole) if diffs and not done else []
     lines.append("")
     lines += _listing("Who is interrupted", plan.interruptions, paint, "yellow")
     if plan.actions and not plan.interruptions and not plan.refusals:
@@ -106,17 +137,16 @@ def render(plan: Plan, observation: Observation, paint: Paint, *, diffs: bool = 
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _action(number: int, action: Action, observation: Observation, paint: Paint, diffs: bool, ready: bool) -> list[str]:
-    done = ready and not action.hold
+def _sentence(number: int, action: Action, paint: Paint, done: bool) -> list[str]:
     mark = paint("√", "green") if done else " "
     text = _fill(action.sentence, f"{number:3}. ", "     ")
-    lines = [f"{mark}{text[1:]}" if done else text]
-    if done or not diffs:
-        return lines
-    for change in _changes(action, observation):
-        lines.append(f"       {change.verb} {change.ref}" + (f" ({change.note})" if change.note else ""))
-        lines += [f"         {line}" for line in _coloured(diff(change, observation), paint).splitlines()]
-    return lines
+    return [f"{mark}{text[1:]}" if done else text]
+
+
+def _diffs(changes: Iterable[Change], seen: Observation, paint: Paint, whole: bool) -> Iterator[str]:
+    for change in changes:
+        yield f"       {change.verb} {change.ref}" + (f" ({change.note})" if change.note else "")
+        yield from (f"         {line}" for line in _coloured(diff(change, seen, whole=whole), paint).splitlines())
 
 
 def body(plan: Plan, observation: Observation) -> dict[str, Any]:
@@ -132,11 +162,11 @@ def body(plan: Plan, observation: Observation) -> dict[str, Any]:
                 "done": number < ready,
                 "holdSeconds": action.hold,
                 "changes": [
-                    {"verb": str(change.verb), "object": str(change.ref), "diff": diff(change, observation)}
-                    for change in _changes(action, observation)
+                    {"verb": str(change.verb), "object": str(change.ref), "diff": diff(change, seen)}
+                    for change in changes
                 ],
             }
-            for number, action in enumerate(plan.actions)
+            for number, (action, changes, seen) in enumerate(_foreseen(plan, observation))
         ],
         "notes": list(plan.notes),
         "interruptions": list(plan.interruptions),

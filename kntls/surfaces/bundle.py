@@ -13,7 +13,7 @@ from kntls.pki.certificate import Certificate
 from kntls.surfaces import probe
 from kntls.surfaces.issuers import authority_of, chosen
 from kntls.surfaces.request import Ground
-from kntls.trust.edit import adding, bundle_ref, obstacle
+from kntls.trust.edit import adding, bundle_ref, expecting, obstacle
 
 
 def _issuers(observation: Observation, ground: Ground) -> dict[str, None]:
@@ -58,6 +58,10 @@ def _action(ground: Ground, ref: ObjectRef, names: tuple[str, ...]) -> Action:
         found = anchors(observation, ground, names)
         return Progress.of({f"{ref} with the CA of {', '.join(names)}": bool(found) and not changes(observation)})
 
+    def preview(observation: Observation) -> tuple[Change, ...]:
+        unknown = [name for name in names if not anchors(observation, ground, (name,))]
+        return expecting(observation, ref, f"the CA of {', '.join(unknown)}, once it is made") if unknown else ()
+
     return Action(
         f"trust/{ref.namespace}/{ref.name}",
         f"Trust the CA of {', '.join(names)} in {ref}",
@@ -65,4 +69,5 @@ def _action(ground: Ground, ref: ObjectRef, names: tuple[str, ...]) -> Action:
         changes,
         lambda observation: obstacle(observation, ref, ground.request.adopted),
         reads=frozenset({CONFIG_MAP, SECRET, CLUSTER_ISSUER, CERTIFICATE_REQUEST}),
+        preview=preview,
     )

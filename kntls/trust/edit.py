@@ -92,6 +92,15 @@ def adding(
     return (Change(Verb.APPLY, ref, manifest(ref, data, published=published), force=bundle is not None),)
 
 
+def expecting(observation: Observation, ref: ObjectRef, what: str, *, published: bool = False) -> tuple[Change, ...]:
+    """For a plan: the change that adds a CA which does not exist yet, told in words where its PEM will stand."""
+    bundle = _current(observation, ref)
+    key = PUBLISHED_KEY if published else BUNDLE_KEY
+    data = dict(bundle.data) if bundle else {}
+    data[key] = f"{data.get(key, '')}({what})\n"
+    return (Change(Verb.APPLY, ref, manifest(ref, data, published=published)),)
+
+
 def removing(observation: Observation, ref: ObjectRef, anchors: Iterable[Certificate]) -> tuple[Change, ...]:
     """The change that takes exactly these anchors out of a bundle; every key and every other certificate stays."""
     bundle, unwanted = _current(observation, ref), set(anchors)

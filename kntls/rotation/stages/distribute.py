@@ -12,7 +12,7 @@ from kntls.pki.certificate import Certificate
 from kntls.rotation.situation import Situation, Target, situation
 from kntls.rotation.stages.stage import Stage
 from kntls.trust.bundles import bundle_of, readings
-from kntls.trust.edit import adding, bundle_ref, obstacle
+from kntls.trust.edit import adding, bundle_ref, expecting, obstacle
 
 
 def both(now: Situation) -> tuple[Certificate, ...]:
@@ -48,6 +48,11 @@ def _action(target: Target, ref: ObjectRef, is_published: bool) -> Action:
         ready = now.new is not None and holds(observation, ref, both(now)) and not changes(observation)
         return Progress.of({f"{ref} with both CAs": ready})
 
+    def preview(observation: Observation) -> tuple[Change, ...]:
+        now = situation(observation, target)
+        what = f"the CA that prepare makes in {now.new_ref}"
+        return () if now.new else expecting(observation, ref, what, published=is_published)
+
     return Action(
         f"distribute/{ref.namespace}/{ref.name}",
         f"Add the {target.ca} to {ref}" + (" (published to workloads)" if is_published else ""),
@@ -56,6 +61,7 @@ def _action(target: Target, ref: ObjectRef, is_published: bool) -> Action:
         guard=lambda observation: obstacle(observation, ref, target.adopted),
         reads=frozenset({CONFIG_MAP, SECRET}),
         stage="distribute",
+        preview=preview,
     )
 
 
