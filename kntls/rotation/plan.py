@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from kntls.certmanager import installation as certmanager
-from kntls.certmanager.authority import Authority, is_current
+from kntls.certmanager.authority import Authority, authority_in, is_current
 from kntls.certmanager.issuers import kind_of
 from kntls.engine.run import some
 from kntls.errors import KntlsError, NotFound, Refused, UsageError
 from kntls.knative import installation as knative
 from kntls.knative.config import configured_issuers
 from kntls.knative.names import POLL_SECONDS
-from kntls.model.kinds import CLUSTER_ISSUER
+from kntls.model.kinds import CLUSTER_ISSUER, SECRET
+from kntls.model.objects import ObjectRef
 from kntls.model.observation import Observation
 from kntls.model.plan import Action, Plan
 from kntls.rotation.situation import Situation, Target, generations, signing, situation
@@ -135,9 +136,21 @@ def _interruptions(now: Situation) -> Iterator[str]:
     )
 
 
-def _eta(now: Situation) -> float:
-    fixed = 10 + POLL_SECONDS
-    return now.target.soak + now.target.grace + fixed + len(now.leaves) / ISSUED_PER_SECOND
+WORK = {"prepare": 5.0, "switch": 5.0, "serve": float(POLL_SECONDS)}
+"""Seconds that what is not done of a stage takes beside its waits."""
+
+
+def _eta(now: Situation, actions: Iterable[Action]) -> float:
+    """About how many seconds what is left takes; a wait counts as far as it is not over."""
+    left = 0.0
+    for action in actions:
+        progress = action.done(now.observation)
+        if progress.complete:
+            left += max(0.0, action.hold - (action.hold_since(now.observation) or 0.0))
+        else:
+            left += action.hold + WORK.get(action.stage, 0.0)
+            left += len(progress.missing) / ISSUED_PER_SECOND if action.stage == "reissue" else 0.0
+    return left
 
 
 def _upto(until: str) -> Iterator[str]:
@@ -150,7 +163,8 @@ def _upto(until: str) -> Iterator[str]:
 def rotation(observation: Observation, target: Target, until: str = "") -> Plan:
     """The plan that rotates to `target.new_secret`, up to and including the stage `until`.
 
-    Raises what detection raises (`NotInstalled`, `NotFound`) and `Refused` for versions and issuers that cannot.
+    Raises what detection raises (`NotInstalled`, `NotFound`) and `Refused` for versions and issuers that cannot;
+    `NotFound` where the Secret of the old CA is not there.
     """
     if until and by_name(until) is None:
         stages = ", ".join(stage.name for stage in STAGES)
@@ -158,12 +172,20 @@ def rotation(observation: Observation, target: Target, until: str = "") -> Plan:
     now = situation(observation, target)
     knative.require_supported(now.installation)
     certmanager.require_supported(now.manager)
+    if target.old_secret:
+        _require_ca(observation, now.manager, target.old_secret)
     wanted = set(_upto(until))
     actions = tuple(action for stage in STAGES if stage.name in wanted for action in stage.actions(now, target))
     verb = "Roll back" if target.rollback else "Rotate"
     title = f"{verb} the CA of ClusterIssuer {target.issuer} to Secret {target.new_secret}"
     return Plan(
-        title, actions, tuple(_notes(now)), tuple(_interruptions(now)), _refusals(now), _eta(now), _resume(target)
+        title,
+        actions,
+        tuple(_notes(now)),
+        tuple(_interruptions(now)),
+        _refusals(now),
+        _eta(now, actions),
+        _resume(target),
     )
 
 
@@ -178,14 +200,21 @@ def finished(now: Situation) -> bool:
     return now.switched and not now.olds
 
 
+def _require_ca(observation: Observation, manager: certmanager.CertManager, secret: str) -> None:
+    ref = ObjectRef(SECRET, secret, manager.resource_namespace)
+    if authority_in(observation, ref) is None:
+        raise NotFound("no such Secret with a CA in it", where=str(ref), fix="`kntls rotate-ca status` lists them")
+
+
 def previous_secret(observation: Observation, issuer: str, to_secret: str = "") -> tuple[str, str]:
     """For a rollback: the Secret to go back to and the one to retire, told by keys.
 
-    Raises `Refused` where no other CA of the series is left, or several are.
+    Raises `Refused` where no other CA of the series is left, or several are; `NotFound` where `to_secret` holds none.
     """
     installation, manager = knative.detect(observation), certmanager.detect(observation)
     found = generations(observation, installation, manager, issuer)
     if to_secret:
+        _require_ca(observation, manager, to_secret)
         others = [ca.secret.name for ca in found if ca.secret.name != to_secret]
         return to_secret, (others[0] if len(others) == 1 else "")
     if len(found) < 2:

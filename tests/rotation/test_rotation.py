@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kntls.errors import Refused
+from kntls.errors import NotFound, Refused
 from kntls.knative.installation import detect
+from kntls.knative.names import POLL_SECONDS
 from kntls.model import kinds as k
-from kntls.rotation.plan import previous_secret, rollback, rotation
+from kntls.rotation.plan import ISSUED_PER_SECOND, previous_secret, rollback, rotation
 from kntls.rotation.situation import Target, situation, trusted_anchors
 from kntls.rotation.status import status
 from tests.rotation.simulation import Simulation
@@ -159,3 +160,45 @@ def test_an_issuer_that_is_no_ca_is_refused_with_the_reason():
     world.get(k.CLUSTER_ISSUER, ISSUER)["spec"] = {"selfSigned": {}}
     with pytest.raises(Refused, match="not a CA issuer but SelfSigned"):
         rotation(world.observation(), Target(ISSUER, "ca2"))
+
+
+def test_the_estimate_counts_what_is_left_to_do():
+    world = simulation(slow_servers=True)
+    aim = Target(ISSUER, "ca2")
+
+    def estimate(until: str = "") -> float:
+        return rotation(world.observation(), aim, until).eta
+
+    whole = estimate()
+    assert estimate("prepare") < estimate("consume") < estimate("reissue") < whole
+    assert whole - estimate("serve") == aim.grace
+    rotate(world, until="switch")
+    switched = estimate()
+    assert switched < whole
+    rotate(world, until="reissue")
+    assert switched - estimate() == aim.soak + len(situation(world.observation(), aim).leaves) / ISSUED_PER_SECOND
+    presented = estimate()
+    rotate(world, until="serve")
+    assert aim.grace <= estimate() <= presented - POLL_SECONDS
+
+
+def test_the_soak_is_over_once_every_leaf_is_signed_by_the_new_ca():
+    world = simulation()
+    rotate(world, until="switch")
+    assert not soaked(world)
+    rotate(world, until="reissue")
+    assert soaked(world)
+
+
+def soaked(world: Simulation) -> bool:
+    aim, seen = Target(ISSUER, "ca2"), world.observation()
+    (soak,) = [action for action in rotation(seen, aim).actions if action.stage == "consume"]
+    return (soak.hold_since(seen) or 0.0) >= aim.soak
+
+
+def test_an_old_secret_that_holds_no_ca_is_told_before_anything_is_written():
+    seen = simulation().observation()
+    with pytest.raises(NotFound, match="no such Secret"):
+        rotation(seen, Target(ISSUER, "ca2", old_secret="nosuch"))
+    with pytest.raises(NotFound, match="no such Secret"):
+        previous_secret(seen, ISSUER, "nosuch")

@@ -8,6 +8,7 @@ from kntls.model.observation import Observation
 from kntls.model.plan import Action, Progress
 from kntls.rotation.situation import Situation, Target, situation
 from kntls.rotation.stages.distribute import both, destinations, holds
+from kntls.rotation.stages.reissue import wrong_with
 from kntls.rotation.stages.stage import Stage
 
 UNPROVEN = (
@@ -23,6 +24,8 @@ def _actions(_: Situation, target: Target) -> tuple[Action, ...]:
 
     def held(observation: Observation) -> float | None:
         now = situation(observation, target)
+        if not any(wrong_with(leaf, now) for leaf in now.leaves):  # they meet the new CA's leaves already
+            return target.soak
         found = [observation.find(ref) for ref, published in destinations(now) if not published]
         times = [changed_at(obj, by="kntls") for obj in found if obj is not None]
         known = [time for time in times if time is not None]
