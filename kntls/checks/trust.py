@@ -51,6 +51,15 @@ def add_from(ca: Authority) -> str:
     return f"{read} | base64 -d | kntls trust add --ca -"
 
 
+def _bundling(facts: Facts) -> str:
+    """The command that makes the bundles: with the CAs in use where they lie in the cluster; else `enable` finds or
+    makes them."""
+    internal = [surface for surface in facts.surfaces if surface != Surface.EXTERNAL_DOMAIN]
+    names = dict.fromkeys(facts.issuers[surface].name for surface in internal if surface in facts.issuers)
+    known = [add_from(facts.authorities[name]) for name in names if name in facts.authorities]
+    return "; ".join(known) or f"kntls enable {' '.join(f'--{surface}' for surface in internal)}"
+
+
 def _who(trust: EffectiveTrust) -> str:
     return f"{trust.consumer.name} in {trust.consumer.namespace}"
 
@@ -64,15 +73,14 @@ def _who(trust: EffectiveTrust) -> str:
     causes=("KN-TRUST-005", "KN-TRUST-021"),
     why="Without one, trust hangs on `ca.crt` of `routing-serving-certs` alone: it changes in one go when that leaf is "
     "re-issued, and net-kourier does not notice.",
-    remedy="`kntls trust add` writes the bundle into the namespaces that are read.",
+    remedy="`kntls trust add` writes the bundle into the namespaces that are read; `kntls enable` does so, too, with "
+    "the CA of the issuer that is configured.",
 )
 def there(facts: Facts) -> Iterator[Problem]:
     """Namespaces without a labelled ConfigMap."""
     for space in facts.installation.trust_namespaces if facts.installation else ():
         if next(bundles(facts.observation, space), None) is None:
-            yield Problem(
-                ObjectRef(NAMESPACE, space), "no ConfigMap in it is a trust bundle", "kntls trust add --ca FILE"
-            )
+            yield Problem(ObjectRef(NAMESPACE, space), "no ConfigMap in it is a trust bundle", _bundling(facts))
 
 
 @check(
