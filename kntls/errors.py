@@ -6,6 +6,7 @@ key material: messages are built from names, fingerprints and reasons only.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 
@@ -27,11 +28,13 @@ class KntlsError(Exception):
 
     exit_code = ExitCode.INTERNAL
 
-    def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
+    def __init__(self, what: str, *, where: str = "", fix: str = "", details: Iterable[str] = ()) -> None:
         super().__init__(what)
         self.what = what
         self.where = where
         self.fix = fix
+        self.details = tuple(details)
+        """What it is about one by one, for lines of their own."""
 
     def __str__(self) -> str:
         """One line: `where: what (fix: …)`."""

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kntls.cli.options import Common, group, with_common
-from kntls.cli.session import observe, output_of
+from kntls.cli.options import LISTS, READS, Common, family, with_common
+from kntls.cli.session import look_of, observe, output_of
 from kntls.errors import ExitCode, NotFound
 
 if TYPE_CHECKING:
     from kntls.checks.verification import Verification
     from kntls.model.observation import Observation
 
-app = group("Certificates: which there are, what is wrong with them, who accepts them.")
+app = family("Certificates: which there are, what is wrong with them, who accepts them.")
 
-Which = Annotated[list[str] | None, typer.Argument(help="certificates to look at; all without", metavar="NS/NAME")]
+Which = Annotated[list[str] | None, typer.Argument(help="certificates to look at; all without", metavar="NS/NAME...")]
 
 
 def _judged(common: Common, names: list[str] | None) -> tuple[Observation, tuple[Verification, ...]]:
     """The observation and every wanted Certificate, judged. Raises `NotFound` for a name that is not there."""
     from kntls.checks.facts import Facts
     from kntls.checks.verification import verifications
-    from kntls.model.kinds import CERTIFICATE, SECRET
-    from kntls.model.observation import Unread
+    from kntls.model.kinds import CERTIFICATE, CLUSTER_ISSUER, KCERT, SECRET
 
-    seen = observe(common)
-    for kind in (CERTIFICATE, SECRET):
-        if not seen.knows(kind) and not any(entry.what == kind.resource for entry in seen.unread):
-            reason = "not read" if seen.live else "none in the files"
-            seen = replace(seen, unread=(*seen.unread, Unread(kind.resource, reason)))
+    seen = observe(common, (CERTIFICATE, KCERT, CLUSTER_ISSUER, SECRET))
     found = verifications(Facts(seen), common.namespace or "")
     for name in names or ():
         if not any(_means(name, entry) for entry in found):
@@ -45,8 +39,8 @@ def _means(name: str, entry: Verification) -> bool:
 
 
 def _not_looked_at(seen: Observation) -> None:
-    """What is missing, on standard error; handshakes are not asked for here."""
-    missing = [f"{entry.what} ({entry.reason})" for entry in seen.unread if entry.what != "handshakes"]
+    """What is missing, on standard error; handshakes are not asked for here, and gaps in files are told already."""
+    missing = [f"{entry.what} ({entry.reason})" for entry in seen.unread] if seen.live else []
     if missing:
         sys.stderr.write(f"Not looked at: {'; '.join(missing)}\n")
 
@@ -65,7 +59,7 @@ def list_(common: Common) -> None:
         sys.stdout.write("".join(f"{entry.ref.namespace}/{entry.ref.name}\n" for entry in found))
         return
     if found:
-        sys.stdout.write(listing(found, seen.taken_at, wide=output == "wide"))
+        sys.stdout.write(listing(found, seen.taken_at, look_of(common)))
     else:
         sys.stderr.write(f"no Certificates in {seen.source}\n")
     _not_looked_at(seen)
@@ -74,17 +68,19 @@ def list_(common: Common) -> None:
 def verify(common: Common, names: Which = None) -> int:
     """Verify names, key, chain and issuer of every leaf, and whether each consumer accepts it.
 
-    Exits 1 when one does not hold.
+    Exits 1 when one does not hold; `-o name` names those.
     """
     from kntls.report.certificates import body, details
     from kntls.report.document import emit
     from kntls.report.text import Paint, colourful, width
 
-    output = output_of(common, ("table", "wide", "json", "yaml"))
+    output = output_of(common)
     seen, found = _judged(common, names)
     bad = [entry for entry in found if not entry.ok]
     if output in ("json", "yaml"):
         emit("CertificateReport", body(found, seen.source, seen.unread), output)
+    elif output == "name":
+        sys.stdout.write("".join(f"{entry.ref.namespace}/{entry.ref.name}\n" for entry in bad))
     else:
         paint = Paint(colourful(sys.stdout, common.no_color))
         sys.stdout.write(details(found, paint, min(width(), 120)))
@@ -94,5 +90,5 @@ def verify(common: Common, names: Which = None) -> int:
     return int(ExitCode.FINDINGS if bad else ExitCode.OK)
 
 
-app.command("list")(with_common(list_))
-app.command("verify")(with_common(verify))
+app.command("list")(with_common(list_, READS, LISTS))
+app.command("verify")(with_common(verify, READS, LISTS))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kntls.cli.options import Common, group, with_common
-from kntls.cli.session import live, output_of, seconds
+from kntls.cli.options import CHANGES, DOCUMENTS, READS, SIMPLE, Common, group, with_common
+from kntls.cli.session import live, output_of, require_namespace, seconds
 from kntls.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -25,16 +25,20 @@ if TYPE_CHECKING:
 
 app = group("Is everything right?")
 
-OUTPUTS = ("table", "wide", "short", "json", "yaml", "junit", "sarif")
+FORMATS = ("table", "wide", "short", "name", "json", "yaml", "junit", "sarif")
 PAUSE = 3.0
 """Seconds between two looks with `--wait`."""
 
 Names = Annotated[
-    list[str] | None, typer.Argument(help="checks (KN-TRUST-003) or categories; all without", metavar="NAME")
+    list[str] | None, typer.Argument(help="checks (KN-TRUST-003) or categories; all without", metavar="NAME...")
 ]
 Pre = Annotated[bool, typer.Option("--pre", help="is this cluster ready for encryption?")]
-Wait = Annotated[str, typer.Option("--wait", help="look again until nothing is wrong, at most so long", metavar="DUR")]
-FailOn = Annotated[str, typer.Option("--fail-on", help="`warning`: fail on warnings, too", metavar="LEVEL")]
+Wait = Annotated[
+    str, typer.Option("--wait", help="look again until nothing is wrong, at most so long", metavar="DURATION")
+]
+FailOn = Annotated[
+    str, typer.Option("--fail-on", help="exit 1 from this severity on: error or warning", metavar="LEVEL")
+]
 Smoke = Annotated[bool, typer.Option("--smoke", help="call a throw-away Service by every name it has")]
 Image = Annotated[str, typer.Option("--image", help="its image (that of a running Service)", metavar="IMAGE")]
 Fix = Annotated[bool, typer.Option("--fix", help="mend what can be mended without breaking a connection")]
@@ -67,6 +71,7 @@ def _session(common: Common) -> Live:
         SELF_SUBJECT_ACCESS_REVIEW: asking(lambda seen: everything(Facts(seen))),
         LOG: log_lines(silent, "queue-proxy"),
     }
+    require_namespace(session.observation, common.namespace)
     session.look(_kinds(), session.observation)
     return session
 
@@ -80,7 +85,9 @@ def _again(session: Live) -> Observation:
 def _offline(common: Common) -> Observation:
     from kntls.observe.files import from_files
 
-    return from_files(common.files or (), datetime.now(UTC))
+    found = from_files(common.files or (), datetime.now(UTC))
+    require_namespace(found, common.namespace)
+    return found
 
 
 def _judge(observation: Observation, checks: tuple[Check, ...], namespace: str | None) -> Report:
@@ -115,6 +122,8 @@ def _show(report: Report, output: str, common: Common, *, strict: bool) -> None:
         sys.stdout.write(check_junit.render(report, strict=strict))
     elif output == "sarif":
         sys.stdout.write(sarif.render(report))
+    elif output == "name":
+        sys.stdout.write(checks.names(report))
     else:
         paint = Paint(colourful(sys.stdout, common.no_color))
         everything, short = output == "wide", output == "short"
@@ -125,14 +134,16 @@ def _mend(session: Live, report: Report, common: Common) -> bool:
     """Plan, ask, apply; whether anything may look different now. What is not mended is told with its command."""
     from kntls.checks.facts import Facts
     from kntls.checks.repair import plan
-    from kntls.cli.carry import carry_out
+    from kntls.cli.carry import carry_out, tell
 
     mending = plan(session.observation, report)
     if not mending.actions:
         reasons = "".join(f"  {note}\n" for note in mending.notes)
         sys.stderr.write(f"Nothing here can be mended without a decision of yours.\n{reasons}")
+        if common.dry_run:
+            tell(mending, session.observation, common)
         return not common.dry_run
-    plain = common if common.output in ("json", "yaml") else replace(common, output="table")
+    plain = common if common.output in DOCUMENTS else replace(common, output="table")
     return carry_out(mending, session, plain, namespace=Facts(session.observation).serving) is not None
 
 
@@ -188,7 +199,13 @@ def check(
     """
     from kntls.checks.run import select
 
-    output = output_of(common, OUTPUTS)
+    output = output_of(common)
+    if smoke and (fix or wait or pre or names or common.dry_run):
+        raise UsageError("it runs alone", where="--smoke", fix="leave out names, --pre, --fix, --wait and --dry-run")
+    if smoke and output not in SIMPLE:
+        raise UsageError(f"the smoke test has no {output!r}", where="-o", fix=f"one of {', '.join(SIMPLE)}")
+    if image and not smoke:
+        raise UsageError("it is the smoke test's", where="--image", fix="add --smoke")
     if fail_on not in ("error", "warning"):
         raise UsageError(f"no such level: {fail_on!r}", where="--fail-on", fix="error or warning")
     chosen = select(names or (), pre=pre)
@@ -214,4 +231,13 @@ def check(
     return int(ExitCode.FINDINGS if bad else ExitCode.OK)
 
 
-app.command()(with_common(check))
+app.command()(
+    with_common(
+        check,
+        READS | CHANGES,
+        FORMATS,
+        dry_run="with --fix: print actions and diffs, change nothing",
+        yes="with --fix: do not ask",
+        timeout="with --fix (10m) or --smoke (2m): limit for each single wait",
+    )
+)

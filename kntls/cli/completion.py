@@ -15,7 +15,9 @@ SHELLS = ("bash", "zsh", "fish")
 app = group("Print the completion script of a shell.")
 
 
-def completion(common: Common, shell: Annotated[str, typer.Argument(help="bash, zsh or fish")]) -> None:
+def completion(
+    common: Common, shell: Annotated[str, typer.Argument(help="bash, zsh or fish", metavar="SHELL")]
+) -> None:
     """Print the completion script: `source <(kntls completion bash)`."""
     from typer._completion_shared import get_completion_script
 
@@ -24,4 +26,4 @@ def completion(common: Common, shell: Annotated[str, typer.Argument(help="bash, 
     typer.echo(get_completion_script(prog_name="kntls", complete_var=COMPLETE, shell=shell))
 
 
-app.command()(with_common(completion))
+app.command()(with_common(completion, ()))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kntls.cli.options import Common, group, with_common
+from kntls.cli.options import LOCAL, SIMPLE, Common, group, with_common
 from kntls.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def demo(common: Common) -> int:
     from kntls.report.document import emit
     from kntls.report.text import Paint, colourful
 
-    output = output_of(common, ("table", "json", "yaml"))
+    output = output_of(common)
     colour = colourful(sys.stdout, common.no_color)
     teller = Teller(Paint(colour), output != "table", colour and output == "table")
     figures, worlds = Figures(), []
@@ -285,4 +285,4 @@ def _close(teller: Teller, figures: Figures) -> None:
     )
 
 
-app.command()(with_common(demo))
+app.command()(with_common(demo, LOCAL | {"no_color"}, SIMPLE))

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from kntls.cli.enable import ClusterLocal, ExternalDomain, Force, SystemInternal, may_hold, run, surfaces_of
-from kntls.cli.options import Common, group, with_common
+from kntls.cli.carry import run
+from kntls.cli.enable import NEEDS, ClusterLocal, ExternalDomain, Force, SystemInternal, may_hold, surfaces_of
+from kntls.cli.options import CHANGES, PLANNED, TABLES, Common, group, with_common
 from kntls.cli.session import live_or_files
 
 app = group("Turn encryption off for a surface, without dropping a request.")
@@ -31,7 +32,7 @@ def disable(
     from kntls.surfaces.request import Request
 
     surfaces = surfaces_of(system_internal, cluster_local, external_domain)
-    session = live_or_files(common)
+    session = live_or_files(common, NEEDS)
     place = detect(session.observation).namespace
     request = Request(surfaces, holder(), may_hold=may_hold(session, place), clean=clean)
     plan = plan_of(session.observation, request)
@@ -39,4 +40,4 @@ def disable(
     run(plan, session, common, place, force=force, done=f"{listed} off")
 
 
-app.command()(with_common(disable))
+app.command()(with_common(disable, CHANGES, TABLES, files=PLANNED))

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kntls.cli.carry import carry_out
-from kntls.cli.options import Common, group, with_common
+from kntls.cli.carry import run
+from kntls.cli.options import CHANGES, PLANNED, TABLES, Common, group, with_common
 from kntls.cli.rotate import references
-from kntls.cli.session import Live, Offline, live_or_files, output_of
+from kntls.cli.session import Live, Offline, live_or_files, object_name
 from kntls.errors import UsageError
+from kntls.model.kinds import CONFIG_MAP, DEPLOYMENT, KCERT, KINGRESS, LEASE, POD, REVISION, ROUTE, SECRET
 
 if TYPE_CHECKING:
     from kntls.knative.names import Surface
-    from kntls.model.observation import Observation
-    from kntls.model.plan import Plan
     from kntls.surfaces.request import Request
 
 app = group("Turn encryption on for a surface, without dropping a request.")
+
+NEEDS = (DEPLOYMENT, CONFIG_MAP, POD, LEASE, REVISION, ROUTE, KINGRESS, KCERT, SECRET)
+"""Kinds that decide about the order."""
 
 SystemInternal = Annotated[bool, typer.Option("--system-internal", help="between gateway, activator and queue-proxies")]
 ClusterLocal = Annotated[bool, typer.Option("--cluster-local", help="cluster-local addresses of Services")]
@@ -31,7 +32,9 @@ ExternalDomainIssuer = Annotated[str, typer.Option("--external-domain-issuer", h
 BundleName = Annotated[str, typer.Option("--bundle-name", help="name of the trust bundle kntls keeps", metavar="NAME")]
 Adopt = Annotated[list[str] | None, typer.Option("--adopt", help="take over this bundle", metavar="NS/NAME")]
 CommonName = Annotated[str, typer.Option("--common-name", help="common name of a CA that is made", metavar="CN")]
-Duration = Annotated[str, typer.Option("--duration", help="its lifetime (87600h)", metavar="DUR", show_default=False)]
+Duration = Annotated[
+    str, typer.Option("--duration", help="its lifetime (87600h)", metavar="DURATION", show_default=False)
+]
 Algorithm = Annotated[str, typer.Option("--algorithm", help="its key (ecdsa-p256)", metavar="TYPE", show_default=False)]
 Force = Annotated[bool, typer.Option("--force", help="write objects that Argo CD or Flux track, too")]
 
@@ -59,27 +62,6 @@ def may_hold(session: Live | Offline, namespace: str) -> bool:
         return True
     needed = (("update", LEASE), ("delete", POD), ("patch", DEPLOYMENT))
     return all(session.cluster.can(verb, kind, namespace) for verb, kind in needed)
-
-
-def run(plan: Plan, session: Live | Offline, common: Common, namespace: str, *, force: bool, done: str) -> None:
-    """Carry the plan out, or say that there is nothing to do."""
-    if not plan.refusals and not common.dry_run and is_done(plan, session.observation):
-        sys.stderr.write(f"Nothing to do: {done}.\n")
-        return
-    after = carry_out(plan, session, common, namespace=namespace, force=force)
-    if after is None:
-        return
-    if output_of(common) in ("json", "yaml"):
-        from kntls.report.document import emit
-        from kntls.report.plans import body
-
-        emit("Plan", body(plan, after), output_of(common))
-    sys.stderr.write(f"\nDone: {done}.\n")
-
-
-def is_done(plan: Plan, observation: Observation) -> bool:
-    """Whether every action of a plan is done already."""
-    return all(action.done(observation).complete for action in plan.actions)
 
 
 def enable(
@@ -114,14 +96,14 @@ def enable(
         Surface.EXTERNAL_DOMAIN: external_domain_issuer or issuer,
     }
     root = root_options(common_name, duration, algorithm)
-    session = live_or_files(common)
+    session = live_or_files(common, NEEDS)
     place = detect(session.observation).namespace
     request: Request = Request(
         surfaces,
         holder(),
         {surface: name for surface, name in named.items() if name and surface in surfaces},
         root,
-        bundle_name or BUNDLE_NAME,
+        object_name(bundle_name, "--bundle-name") or BUNDLE_NAME,
         references(adopt),
         may_hold(session, place),
     )
@@ -130,4 +112,4 @@ def enable(
     run(plan, session, common, place, force=force, done=f"{listed} on, and every server presents its certificate")
 
 
-app.command()(with_common(enable))
+app.command()(with_common(enable, CHANGES, TABLES, files=PLANNED))

@@ -18,8 +18,8 @@ from kntls.cli.enable import (
     SystemInternal,
     surfaces_of,
 )
-from kntls.cli.options import Common, group, with_common
-from kntls.cli.session import output_of
+from kntls.cli.options import LOCAL, Common, family, with_common
+from kntls.cli.session import object_name, output_of
 from kntls.cli.trust import read_cas
 
 if TYPE_CHECKING:
@@ -34,9 +34,11 @@ HELP = """What `enable` would write, without a cluster: to be committed, reviewe
     kntls generate config --system-internal --operator
 """
 
-app = group(HELP)
+app = family(HELP, ())
 
-CaFile = Annotated[str, typer.Option("--ca", help="file with CA certificates in PEM, - for standard input")]
+CaFile = Annotated[
+    str, typer.Option("--ca", help="file with CA certificates in PEM, - for standard input", metavar="FILE|-")
+]
 Issuer = Annotated[str, typer.Option("--issuer", help="ClusterIssuer to name", metavar="NAME")]
 Operator = Annotated[bool, typer.Option("--operator", help="as a KnativeServing instead of ConfigMaps")]
 
@@ -45,7 +47,7 @@ def _print(manifests: Iterable[dict[str, Any]], common: Common) -> None:
     """YAML documents, or with `-o json` one List."""
     from kntls.report.document import dump_yaml
 
-    if output_of(common, ("table", "yaml", "json")) == "json":
+    if output_of(common) == "json":
         items = {"apiVersion": "v1", "kind": "List", "items": list(manifests)}
         sys.stdout.write(json.dumps(items, indent=2) + "\n")
         return
@@ -53,7 +55,7 @@ def _print(manifests: Iterable[dict[str, Any]], common: Common) -> None:
 
 
 def issuers(common: Common, common_name: CommonName = "", duration: Duration = "", algorithm: Algorithm = "") -> None:
-    """A CA and its issuers; `-n` is where cert-manager keeps the Secrets of ClusterIssuers (cert-manager)."""
+    """A CA and its issuers: a SelfSigned ClusterIssuer, a root Certificate and the ClusterIssuer that signs with it."""
     from kntls.certmanager.manifests import root_options
     from kntls.surfaces.generate import RESOURCE_NAMESPACE
     from kntls.surfaces.generate import issuers as make
@@ -62,13 +64,13 @@ def issuers(common: Common, common_name: CommonName = "", duration: Duration = "
 
 
 def trust_bundle(common: Common, ca: CaFile, bundle_name: BundleName = "") -> None:
-    """The trust bundle that activator and Kourier read; `-n` is their namespace (knative-serving)."""
+    """The trust bundle that activator and Kourier read."""
     from kntls.surfaces.generate import SERVING_NAMESPACE
     from kntls.surfaces.generate import trust_bundle as make
     from kntls.trust.bundles import BUNDLE_NAME
 
     spaces = (common.namespace or SERVING_NAMESPACE,)
-    _print(make(read_cas(ca), bundle_name or BUNDLE_NAME, spaces), common)
+    _print(make(read_cas(ca), object_name(bundle_name, "--bundle-name") or BUNDLE_NAME, spaces), common)
 
 
 def config(
@@ -88,6 +90,10 @@ def config(
     _print(make(surfaces, issuer or CA_ISSUER, common.namespace or SERVING_NAMESPACE), common)
 
 
-app.command("issuers")(with_common(issuers))
-app.command("trust-bundle")(with_common(trust_bundle))
-app.command("config")(with_common(config))
+TAKES, FORMATS = LOCAL | {"namespace"}, ("yaml", "json")
+SECRETS = "where cert-manager keeps the Secrets of ClusterIssuers (cert-manager)"
+SERVING = "where Knative Serving is installed (knative-serving)"
+
+app.command("issuers")(with_common(issuers, TAKES, FORMATS, namespace=SECRETS))
+app.command("trust-bundle")(with_common(trust_bundle, TAKES, FORMATS, namespace=SERVING))
+app.command("config")(with_common(config, TAKES, FORMATS, namespace=SERVING))

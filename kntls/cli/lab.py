@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kntls.cli.options import Common, group, with_common
+from kntls.cli.options import LOCAL, SIMPLE, Common, family, with_common
+from kntls.errors import UsageError
 
 if TYPE_CHECKING:
     from kntls.lab.state import State
 
-app = group(
-    """The embedded cluster: a Kubernetes API on loopback with cert-manager's and Knative's behaviour.
+HELP = """The embedded cluster: a Kubernetes API on loopback with cert-manager's and Knative's behaviour.
 
+\b
     kntls lab up
     kntls lab run -- kubectl get certificates -A
     kntls --lab status
     kntls lab down
-    """
-)
+"""
+
+app = family(HELP, ())
 
 
 def _body(state: State) -> dict[str, Any]:
@@ -47,9 +49,11 @@ def _tell(common: Common, state: State, plain: str) -> None:
 
 def up(
     common: Common,
-    port: Annotated[int, typer.Option(help="port on loopback (0: a free one)", min=0, max=65535)] = 0,
-    layout: Annotated[str, typer.Option(help="upstream, operator or openshift")] = "upstream",
-    speed: Annotated[float, typer.Option(help="how much faster than real its waits are", min=0.1)] = 60.0,
+    port: Annotated[int, typer.Option(help="port on loopback (0: a free one)", metavar="N", min=0, max=65535)] = 0,
+    layout: Annotated[str, typer.Option(help="upstream, operator or openshift", metavar="LAYOUT")] = "upstream",
+    speed: Annotated[
+        float, typer.Option(help="how much faster than real its waits are", metavar="FACTOR", min=0.1)
+    ] = 60.0,
     fault: Annotated[
         list[str] | None, typer.Option(help="KIND[=VALUE][@VERB[:RESOURCE]][*TIMES]; may be repeated", metavar="SPEC")
     ] = None,
@@ -110,14 +114,20 @@ def status(common: Common) -> None:
 
 def run(
     common: Common,
-    command: Annotated[list[str], typer.Argument(help="the program and its arguments", metavar="-- CMD")],
+    command: Annotated[
+        list[str] | None, typer.Argument(help="the program and its arguments", metavar="[--] COMMAND...")
+    ] = None,
 ) -> None:
     """Run a command against the lab; its exit code is the command's."""
     from kntls.lab.state import environment, program, running
 
+    if not command:
+        raise UsageError("which command?", fix="`kntls lab run -- kubectl get pods --all-namespaces`")
     state = running()
     os.execve(program(command), command, environment(state))  # noqa: S606 - the user's own command
 
 
-for _command in (up, down, status, run):
-    app.command()(with_common(_command))
+app.command()(with_common(up, LOCAL, SIMPLE))
+app.command()(with_common(down, ()))
+app.command()(with_common(status, LOCAL, SIMPLE))
+app.command(context_settings={"allow_interspersed_args": False})(with_common(run, ()))

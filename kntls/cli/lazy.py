@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
 import typer
-from typer.core import TyperGroup
+
+from kntls.cli.help import App, Group
 
 Table = Mapping[str, tuple[str, str]]
 """Command → (module under `kntls.cli`, one-line help). The module's `app` is the command, or holds it by name."""
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(Group):
     """Knows every command's name and help without importing any of them."""
 
     table: ClassVar[Table] = {}
@@ -45,20 +46,12 @@ class LazyGroup(TyperGroup):
         self.commands = cast(Any, dict.fromkeys(self.table))
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
+    def rows(self, ctx: Any) -> list[tuple[str, str]]:
         """The table, as help text."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in self.table.items()])
+        return [(name, text) for name, (_, text) in self.table.items()]
 
 
-def lazy_group(table: Table, **settings: Any) -> typer.Typer:
-    """A group whose commands are that table, in the house's settings (`settings` go to `typer.Typer`)."""
+def lazy_group(table: Table, **settings: Any) -> App:
+    """A group whose commands are that table (`settings` go to `App`)."""
     cls = type("Lazy", (LazyGroup,), {"table": table, "__doc__": LazyGroup.__doc__})
-    return typer.Typer(
-        cls=cls,
-        add_completion=False,
-        rich_markup_mode=None,
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        **settings,
-    )
+    return App(cls, **settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import Annotated, Any
 
 import typer
 
@@ -25,7 +26,7 @@ COMMANDS: Table = {
     "cert": ("cert", "leaf certificates: list, verify"),
     "rotate-ca": ("rotate", "replace a CA, stage by stage: status, plan, apply, rollback"),
     "mesh": ("mesh", "service mesh: generate, lint, explain, test and prove isolation"),
-    "version": ("version", "kntls's version, and the cluster's"),
+    "version": ("version", "kntls's version"),
     "completion": ("completion", "shell completion script"),
 }
 """Command → (module under `kntls.cli`, one-line help). Each module has an `app`."""
@@ -35,32 +36,67 @@ COMPLETE = "_KNTLS_COMPLETE"
 ISSUES = "https://github.com/kntls/kntls/issues"
 
 
-app = lazy_group(COMMANDS)
+app = lazy_group(COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 
 
-def _root(common: Common) -> None:
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kntls {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", help="print the version", is_eager=True, callback=_say_version)]
+
+
+def _root(common: Common, version: Version = False) -> None:
     """Transport encryption for Knative Serving, and for the service mesh under it.
 
     Turns it on, checks it, explains it and rotates its CA without dropping a request.
-    Every command takes the flags below.
+    The global options may stand before or after any command.
     """
 
 
 app.callback()(with_common(_root, root=True))
 
 
+def _say(line: str) -> None:
+    print(f"kntls: {line}", file=sys.stderr)  # noqa: T201
+
+
 def _report(error: KntlsError) -> int:
-    print(f"kntls: {error}", file=sys.stderr)  # noqa: T201
+    _say(str(error))
+    for detail in error.details:
+        print(f"  - {detail}", file=sys.stderr)  # noqa: T201
     return int(error.exit_code)
 
 
+def _misused(error: Any) -> int:
+    """A command line that cannot be read: one line with the page that helps; help itself where nothing was asked."""
+    from typer._click.exceptions import NoArgsIsHelpError
+
+    if isinstance(error, NoArgsIsHelpError):
+        error.show()
+        return int(ExitCode.USAGE)
+    context = getattr(error, "ctx", None)
+    words = " ".join(error.format_message().split()).removesuffix(".")
+    said = f"{words[:1].lower()}{words[1:]}"
+    _say(f"{said} (fix: see `{context.command_path if context else 'kntls'} --help`)")
+    return int(ExitCode.USAGE)
+
+
 def _run(arguments: list[str]) -> int:
+    """Run it in our own hands: Typer's `main` ends an interrupted command without a word."""
+    command = typer.main.get_command(app)
     if COMPLETE in os.environ:
         from typer._completion_classes import completion_init
 
         completion_init()
-    command = typer.main.get_command(app)
-    result = command.main(args=arguments, prog_name="kntls", standalone_mode=False)
+        command.main(args=arguments, prog_name="kntls", standalone_mode=False)
+    try:
+        with command.make_context("kntls", arguments) as context:
+            result = command.invoke(context)
+    except typer.Exit as ended:
+        return ended.exit_code
     return int(result) if isinstance(result, int) else 0
 
 
@@ -69,14 +105,16 @@ def run(arguments: list[str]) -> int:
     from typer import _click  # the copy of click that typer ships
 
     try:
-        return _run(arguments)
+        return _run(list(arguments))
     except KntlsError as error:
         return _report(error)
     except _click.exceptions.ClickException as error:
-        error.show()
-        return int(ExitCode.USAGE)
-    except (KeyboardInterrupt, typer.Abort):
-        print("kntls: interrupted; nothing was written", file=sys.stderr)  # noqa: T201
+        return _misused(error)
+    except typer.Abort:
+        _say("nothing was changed")
+        return int(ExitCode.INTERRUPTED)
+    except KeyboardInterrupt:
+        _say("interrupted; nothing was changed")
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -85,7 +123,7 @@ def run(arguments: list[str]) -> int:
         if {"-v", "--verbose"} & set(arguments):
             raise
         what = f"{type(error).__name__}: {error}"
-        print(f"kntls: internal error: {what} (a bug: run again with -v and report it at {ISSUES})", file=sys.stderr)  # noqa: T201
+        _say(f"internal error: {what} (a bug: run again with -v and report it at {ISSUES})")
         return int(ExitCode.INTERNAL)
 
 

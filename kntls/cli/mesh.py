@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kntls.cli.lazy import Table, lazy_group
-from kntls.cli.options import Common, with_common
+from kntls.cli.options import CLUSTER, Common, with_common
 
 COMMANDS: Table = {
     "generate": ("mesh_generate", "policies, mTLS, integration and control plane as manifests"),
@@ -25,4 +25,4 @@ def mesh(common: Common) -> None:
     """Istio and OpenShift Service Mesh: policies generated, linted, explained and proven."""
 
 
-app.callback()(with_common(mesh))
+app.callback()(with_common(mesh, CLUSTER - {"output"}))

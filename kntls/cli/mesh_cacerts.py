@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kntls.cli.mesh_input import read_text
-from kntls.cli.options import Common, group, with_common
+from kntls.cli.options import CHANGES, CLUSTER, LOCAL, MANIFESTS, SIMPLE, TABLES, Common, family, with_common
 from kntls.cli.session import Live, connect, output_of, seconds
 from kntls.errors import ExitCode, InputError, NotFound, Refused, UsageError
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from kntls.model.observation import Unread
     from kntls.pki.create import KeyPair
 
-app = group("Istio's plug-in CA, the Secret cacerts: make, judge, install, rotate, and check it in live chains.")
+app = family("Istio's plug-in CA, the Secret cacerts: make, judge, install, rotate, and check it in live chains.")
 
 Directory = Annotated[str, typer.Argument(help="directory with the four files", metavar="DIR")]
 Source = Annotated[str, typer.Argument(help="directory with the four files; without it the Secret", metavar="[DIR]")]
@@ -97,11 +96,15 @@ def _root_pair(cert: str, key: str) -> KeyPair | None:
 def create(
     common: Common,
     directory: Annotated[str, typer.Argument(help="new directory for the four files", metavar="DIR")],
-    root_name: Annotated[str, typer.Option("--root-name", help="common name of the root")] = "Mesh root CA",
-    ca_name: Annotated[str, typer.Option("--ca-name", help="common name of the CA")] = "Mesh intermediate CA",
-    lifetime: Annotated[str, typer.Option("--lifetime", help="of the CA", metavar="DUR")] = "730d",
-    root_lifetime: Annotated[str, typer.Option("--root-lifetime", help="of a new root", metavar="DUR")] = "3650d",
-    key_type: Annotated[str, typer.Option("--key-type", help="of new keys")] = "ecdsa-p256",
+    root_name: Annotated[
+        str, typer.Option("--root-name", help="common name of the root", metavar="CN")
+    ] = "Mesh root CA",
+    ca_name: Annotated[
+        str, typer.Option("--ca-name", help="common name of the CA", metavar="CN")
+    ] = "Mesh intermediate CA",
+    lifetime: Annotated[str, typer.Option("--lifetime", help="of the CA", metavar="DURATION")] = "730d",
+    root_lifetime: Annotated[str, typer.Option("--root-lifetime", help="of a new root", metavar="DURATION")] = "3650d",
+    key_type: Annotated[str, typer.Option("--key-type", help="of new keys", metavar="TYPE")] = "ecdsa-p256",
     root_cert: Annotated[str, typer.Option("--root-cert", help="sign with this root", metavar="FILE")] = "",
     root_key: Annotated[str, typer.Option("--root-key", help="its key", metavar="FILE")] = "",
     root_namespace: Root = SYSTEM,
@@ -139,7 +142,7 @@ def validate(
     directory: Source = "",
     old: Annotated[str, typer.Option("--old", help="the CA it follows", metavar="DIR")] = "",
     workload_lifetime: Annotated[
-        str, typer.Option("--workload-lifetime", help="of workload certificates", metavar="DUR")
+        str, typer.Option("--workload-lifetime", help="of workload certificates", metavar="DURATION")
     ] = "24h",
     root_namespace: Root = SYSTEM,
 ) -> None:
@@ -152,7 +155,7 @@ def validate(
     from kntls.report.document import emit
     from kntls.report.text import Paint, colourful
 
-    output = output_of(common, ("table", "wide", "json", "yaml"))
+    output = output_of(common)
     ca = _source(common, directory, root_namespace)
     context = Context(
         _now(),
@@ -190,7 +193,7 @@ def diff(
     from kntls.mesh.cacerts.compare import compare
     from kntls.report.document import emit
 
-    output = output_of(common, ("table", "json", "yaml"))
+    output = output_of(common)
     one, other = _source(common, first, root_namespace), _source(common, second, root_namespace)
     found = compare(one, other)
     if output in ("json", "yaml"):
@@ -307,7 +310,7 @@ def check(
     from kntls.mesh.cacerts.chains import from_config_dump, from_s_client, judge
     from kntls.report.document import emit
 
-    output = output_of(common, ("table", "wide", "json", "yaml"))
+    output = output_of(common)
     ca = _source(common, directory, root_namespace)
     unread: list[Unread] = []
     if chains:
@@ -385,7 +388,7 @@ def next_(
     from kntls.mesh.cacerts.rotation import next_step
     from kntls.report.document import emit
 
-    output = output_of(common, ("table", "json", "yaml"))
+    output = output_of(common)
     new = from_files(directory)
     place = Place(root_namespace)
     old = _source(common, current_directory, root_namespace)
@@ -442,7 +445,7 @@ def _unready(common: Common, ca: CaMaterial) -> list[str]:
 
 def istio_csr(
     common: Common,
-    flavour: Annotated[str, typer.Option("--flavour", help="istio, ossm2 or ossm3")] = "istio",
+    flavour: Annotated[str, typer.Option("--flavour", help="istio, ossm2 or ossm3", metavar="FLAVOUR")] = "istio",
     root_namespace: Root = SYSTEM,
     name: Annotated[str, typer.Option("--name", help="of the SMCP or Istio CR", metavar="NAME")] = "",
     namespace_of_csr: Annotated[str, typer.Option("--csr-namespace", help="where istio-csr runs", metavar="NS")] = "",
@@ -466,20 +469,20 @@ def istio_csr(
     if directory:
         typer.echo("\n".join(write(directory, manifests)))
     else:
-        typer.echo(stream(manifests, output_of(common, ("table", "yaml", "json", "name"))), nl=False)
+        typer.echo(stream(manifests, output_of(common)), nl=False)
     for note in made.notes:
         print(f"note: {note}", file=sys.stderr)  # noqa: T201
 
 
-COMMANDS: dict[str, Callable[..., None]] = {
-    "create": create,
-    "validate": validate,
-    "diff": diff,
-    "install": install,
-    "remove": remove,
-    "check": check,
-    "next": next_,
-    "istio-csr": istio_csr,
-}
-for _name, _command in COMMANDS.items():
-    app.command(_name)(with_common(_command))
+CA = CLUSTER | {"files"}
+"""What a command takes that looks at a CA wherever it lies."""
+WRITES = CHANGES - {"files"}
+
+app.command("create")(with_common(create, ()))
+app.command("validate")(with_common(validate, CA, TABLES))
+app.command("diff")(with_common(diff, CA, SIMPLE))
+app.command("install")(with_common(install, WRITES, TABLES))
+app.command("remove")(with_common(remove, WRITES, TABLES))
+app.command("check")(with_common(check, CA | {"namespace"}, TABLES))
+app.command("next")(with_common(next_, CHANGES, SIMPLE))
+app.command("istio-csr")(with_common(istio_csr, LOCAL, MANIFESTS))

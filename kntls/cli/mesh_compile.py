@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kntls.cli.mesh_input import input_of
-from kntls.cli.options import Common, group, with_common
+from kntls.cli.options import READS, Common, group, with_common
 from kntls.cli.session import output_of
 from kntls.errors import UsageError
 
@@ -44,7 +44,7 @@ def compile_filters(
     from kntls.mesh.world import build
     from kntls.report.document import dump_yaml
 
-    output = output_of(replace(common, output=common.output or "yaml"), ("yaml", "json"))
+    output = output_of(common)
     found = input_of(common)
     mesh = mesh_settings(found)
     mesh = replace(
@@ -69,4 +69,4 @@ def _workload(text: str) -> Workload:
     return Workload(text, namespace, labels={key: value for key, _, value in pairs})
 
 
-app.command(name="compile")(with_common(compile_filters))
+app.command(name="compile")(with_common(compile_filters, READS - {"namespace"}, ("yaml", "json")))

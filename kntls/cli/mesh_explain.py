@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kntls.cli.mesh_input import load
-from kntls.cli.options import Common, group, with_common
+from kntls.cli.options import READS, SIMPLE, TABLES, Common, group, with_common
 from kntls.cli.session import output_of
 from kntls.errors import ExitCode, UsageError
 
@@ -54,7 +54,7 @@ def explain(
     from kntls.mesh.topology import find_source, find_target
     from kntls.report import verdicts
 
-    output = output_of(common, ("table", "json", "yaml"))
+    output = output_of(common)
     world, scene, unread = _world(common)
     question = questions.Question(
         find_source(scene, _in_namespace(common, source), sidecar=False if no_sidecar else None),
@@ -137,7 +137,7 @@ def matrix(
     from kntls.mesh.matrix import matrix as measure
     from kntls.report import isolation
 
-    output = output_of(common, ("table", "wide", "json", "yaml", "html"))
+    output = output_of(common)
     world, scene, _ = _world(common)
     tenants = dict(_pair(text, "=", "--tenant") for text in tenant or ())
     found = measure(
@@ -154,5 +154,5 @@ def matrix(
     return int(ExitCode.OK if found.isolated else ExitCode.FINDINGS)
 
 
-app.command()(with_common(explain))
-app.command()(with_common(matrix))
+app.command()(with_common(explain, READS, SIMPLE, namespace="namespace of workloads named without one"))
+app.command()(with_common(matrix, READS - {"namespace"}, (*TABLES, "html")))

@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from kntls.cli.mesh_input import read_text
-from kntls.cli.options import Common, group, with_common
+from kntls.cli.options import CHANGES, MANIFESTS, Common, family, with_common
+from kntls.cli.session import output_of
 from kntls.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from kntls.mesh.generate.model import Generated, Target
 
-app = group("Manifests for the mesh: YAML on standard output, a directory, a kustomization, or applied.")
+app = family("Manifests for the mesh: YAML on standard output, a directory, a kustomization, or applied.")
 
+OUTSIDERS = "see in these files who would break under STRICT"
+"""Help of `-f`."""
 Many = list[str] | None
 Switch = bool | None
 
@@ -93,7 +96,9 @@ def _generator(function: Callable[..., Generated]) -> Callable[..., None]:
         _finish(common, function(common, target, **values), where, target)
 
     command.__signature__ = inspect.Signature([first[0], *first[2:], *shared])  # type: ignore[attr-defined]
-    wrapped: Callable[..., None] = app.command(function.__name__.strip("_").replace("_", "-"))(with_common(command))
+    wrapped: Callable[..., None] = app.command(function.__name__.strip("_").replace("_", "-"))(
+        with_common(command, CHANGES, MANIFESTS, files=OUTSIDERS)
+    )
     return wrapped
 
 
@@ -142,10 +147,7 @@ def _finish(common: Common, generated: Generated, where: _Where, target: Target)
         for path in write(directory, manifests, kustomize=bool(where.kustomize)):
             typer.echo(path)
     else:
-        output = common.output or "yaml"
-        if output not in ("yaml", "json", "name"):
-            raise UsageError(f"generate has no output {output!r}", fix="use yaml, json or name")
-        typer.echo(stream(manifests, output), nl=False)
+        typer.echo(stream(manifests, output_of(common)), nl=False)
     for note in generated.notes:
         _say(f"note: {note}")
 
@@ -179,13 +181,14 @@ def _policy(
     common: Common,
     target: Target,
     template: Annotated[
-        str, typer.Argument(help="allow-all, deny-all, outside-namespace, ingress, caller or tcp-ports")
+        str,
+        typer.Argument(help="allow-all, deny-all, outside-namespace, ingress, caller or tcp-ports", metavar="TEMPLATE"),
     ],
     namespace: Annotated[
         str | None, _flag("--namespace", "-n", help="scope; without it the whole mesh", metavar="NS")
     ] = None,
     selector: SELECTOR = None,
-    action: Annotated[str, typer.Option("--action", help="ALLOW or DENY")] = "ALLOW",
+    action: Annotated[str, typer.Option("--action", help="ALLOW or DENY", metavar="ACTION")] = "ALLOW",
     name: Annotated[str | None, _flag("--name", help="the policy's name", metavar="NAME")] = None,
     source_namespaces: Annotated[
         Many, _flag("--source-namespace", help="namespace that counts as inside", metavar="NS")
@@ -240,7 +243,7 @@ def _integration(
 def _mtls(
     common: Common,
     target: Target,
-    mode: Annotated[str, typer.Option("--mode", help="STRICT, PERMISSIVE or DISABLE")] = "STRICT",
+    mode: Annotated[str, typer.Option("--mode", help="STRICT, PERMISSIVE or DISABLE", metavar="MODE")] = "STRICT",
     namespaces: NAMESPACES = None,
     selector: SELECTOR = None,
     name: Annotated[str | None, _flag("--name", help="the PeerAuthentication's name", metavar="NAME")] = None,

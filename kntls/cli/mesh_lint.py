@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kntls.cli.mesh_input import load
-from kntls.cli.options import Common, group, with_common
+from kntls.cli.options import READS, Common, group, with_common
 from kntls.cli.session import output_of
 from kntls.errors import ExitCode, UsageError
 
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 app = group("Rules for mesh resources.")
 DOCS = "docs/mesh-lint.md"
-OUTPUTS = ("table", "wide", "json", "yaml", "name", "short", "junit", "sarif")
+FORMATS = ("table", "wide", "json", "yaml", "name", "short", "junit", "sarif")
 
 Rules = Annotated[
     list[str] | None, typer.Option("--rule", help="only this rule; repeat for more", metavar="ID", show_default=False)
 ]
-FailOn = Annotated[str, typer.Option("--fail-on", help="exit 1 from this severity on: error, warning or info")]
+FailOn = Annotated[
+    str, typer.Option("--fail-on", help="exit 1 from this severity on: error, warning or info", metavar="LEVEL")
+]
 Root = Annotated[
     str | None,
     typer.Option("--root-namespace", help="the control plane's namespace", metavar="NS", show_default=False),
@@ -72,7 +74,7 @@ def lint(common: Common, rules: Rules = None, fail_on: FailOn = "error", root_na
     from kntls.mesh.lint import lint as judge
     from kntls.model.findings import Severity
 
-    output = output_of(common, OUTPUTS)
+    output = output_of(common)
     if fail_on not in tuple(Severity):
         raise UsageError(f"no severity {fail_on!r}", where="--fail-on", fix="error, warning or info")
     chosen = _chosen(rules)
@@ -87,4 +89,4 @@ def lint(common: Common, rules: Rules = None, fail_on: FailOn = "error", root_na
         raise typer.Exit(int(ExitCode.FINDINGS))
 
 
-app.command()(with_common(lint))
+app.command()(with_common(lint, READS, FORMATS))

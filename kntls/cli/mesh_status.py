@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from kntls.cli.mesh_input import load
-from kntls.cli.options import Common, group, with_common
+from kntls.cli.options import READS, TABLES, Common, group, with_common
 from kntls.cli.session import output_of
 from kntls.errors import ExitCode
 
@@ -35,7 +35,7 @@ def status(
     from kntls.report.mesh import body, render
     from kntls.report.text import Paint, colourful
 
-    output = output_of(common, ("table", "wide", "json", "yaml"))
+    output = output_of(common)
     resources, unread = load(common)
     found = judge(World(resources, root_namespace or "", live=not common.files, now=datetime.now(UTC)))
     if common.namespace:
@@ -49,4 +49,4 @@ def status(
         raise typer.Exit(int(ExitCode.FINDINGS))
 
 
-app.command()(with_common(status))
+app.command()(with_common(status, READS, TABLES))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kntls.cli.options import Common, group, with_common
+from kntls.cli.options import LOCAL, Common, group, with_common
 from kntls.cli.session import output_of
 from kntls.errors import ExitCode, InputError, UsageError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 app = group("Policy unit tests.")
 
-_OUTPUTS = ("table", "short", "json", "yaml", "junit", "sarif")
+FORMATS = ("table", "short", "json", "yaml", "junit", "sarif")
 _ENGINES = ("offline", "envoy")
 
 
@@ -38,7 +38,7 @@ def run_cases(
         kntls mesh test cases.json -f policies/
         kntls mesh test cases.json -f policies/ --on envoy -o junit > report.xml
     """
-    output = output_of(common, _OUTPUTS)
+    output = output_of(common)
     if on not in _ENGINES:
         raise UsageError(f"no such engine: {on!r}", where="--on", fix=f"one of {', '.join(_ENGINES)}")
     results = _run(common, cases, on)
@@ -80,4 +80,4 @@ def _show(results: Sequence[Result], path: str, on: str, output: str) -> None:
         typer.echo("\n".join(mesh_cases.text(results, on, verbose=output == "table")))
 
 
-app.command(name="test")(with_common(run_cases))
+app.command(name="test")(with_common(run_cases, LOCAL | {"files"}, FORMATS))

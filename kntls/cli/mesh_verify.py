@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kntls.cli.mesh_input import input_of
-from kntls.cli.options import Common, group, with_common
+from kntls.cli.options import CLUSTER, TABLES, Common, group, with_common
 from kntls.cli.session import connect, output_of, seconds
 from kntls.errors import ExitCode, UsageError
 
@@ -68,7 +68,7 @@ def verify(
     On a cluster curl runs in the tenants' pods; differences are findings, and so is a right code from the wrong proxy.
     With -f, or --on envoy, real Envoys with the same policies are asked instead. Exit code 1 for any difference.
     """
-    output = output_of(common, ("table", "wide", "json", "yaml"))
+    output = output_of(common)
     on = on or ("envoy" if common.files else "cluster")
     if on not in ("cluster", "envoy"):
         raise UsageError(f"no such place: {on!r}", where="--on", fix="cluster or envoy")
@@ -166,4 +166,4 @@ def _show(outcomes: Sequence[Outcome], wires: Sequence[Wire], output: str) -> No
         typer.echo(render(outcomes, wires), nl=False)
 
 
-app.command()(with_common(verify))
+app.command()(with_common(verify, CLUSTER | {"files", "timeout"}, TABLES))

@@ -5,19 +5,20 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from kntls.cli.options import Common
-from kntls.errors import Forbidden, NotInstalled, UsageError
+from kntls.errors import Forbidden, NotFound, NotInstalled, UsageError
 
 if TYPE_CHECKING:
     from kntls.cluster.client import Cluster
     from kntls.model.kinds import Kind
     from kntls.model.observation import Observation
     from kntls.observe.live import Observer, Reduce
+    from kntls.report.text import Look
 
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -38,12 +39,26 @@ def seconds(text: str, flag: str) -> float:
     return sum(float(number) * UNITS[unit] for number, _, unit in re.findall(r"(\d+(\.\d+)?)([smhd]?)", text))
 
 
-def output_of(common: Common, allowed: Iterable[str] = ("table", "wide", "json", "yaml", "name")) -> str:
-    """The wanted output format. Raises `UsageError` for one this command does not have."""
+def object_name(text: str, flag: str) -> str:
+    """A name that an object may have. Raises `UsageError`."""
+    if text and not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", text):
+        raise UsageError(f"no name for an object: {text!r}", where=flag, fix="lower-case letters, digits, - and .")
+    return text
+
+
+def output_of(common: Common, allowed: Iterable[str] = ()) -> str:
+    """The wanted output format. Raises `UsageError` for one that is not allowed, where any are named."""
     wanted = common.output or "table"
-    if wanted not in allowed:
+    if allowed and wanted not in allowed:
         raise UsageError(f"no such output: {wanted!r}", where="-o", fix=f"one of {', '.join(allowed)}")
     return wanted
+
+
+def look_of(common: Common) -> Look:
+    """How tables are to look on standard output."""
+    from kntls.report.text import Look
+
+    return Look.of(sys.stdout, wide=common.output == "wide", no_color=common.no_color)
 
 
 def connect(common: Common) -> Cluster:
@@ -124,15 +139,48 @@ class Offline:
     observation: Observation
 
 
-def live_or_files(common: Common) -> Live | Offline:
-    """A cluster with handshakes, or with `-f` what files say."""
-    return Offline(observe(common)) if common.files else live(common, handshakes=True)
+def live_or_files(common: Common, needs: Sequence[Kind] = (), *, handshakes: bool = True) -> Live | Offline:
+    """A cluster, or with `-f` what files say of the kinds it `needs`."""
+    return Offline(observe(common, needs)) if common.files else live(common, handshakes=handshakes)
 
 
-def observe(common: Common, *, handshakes: bool = False) -> Observation:
-    """An observation of whatever the flags mean: files with `-f`, else a cluster."""
-    if common.files:
+def observe(common: Common, needs: Sequence[Kind] = (), *, handshakes: bool = False) -> Observation:
+    """An observation of whatever the flags mean: files with `-f`, else a cluster.
+
+    Of the kinds that it `needs`, those of which the files hold nothing are told of and listed as not looked at.
+    Raises `NotFound` where `-n` names a namespace that is not there.
+    """
+    if not common.files:
+        found = live(common, handshakes=handshakes).observation
+    else:
         from kntls.observe.files import from_files
 
-        return from_files(common.files, datetime.now(UTC))
-    return live(common, handshakes=handshakes).observation
+        found = _with_gaps(from_files(common.files, datetime.now(UTC)), needs)
+    require_namespace(found, common.namespace)
+    return found
+
+
+def _with_gaps(observation: Observation, needs: Sequence[Kind]) -> Observation:
+    from kntls.model.observation import Unread
+    from kntls.observe.files import gathering, lacking
+
+    missing = lacking(observation, needs)
+    if not missing:
+        return observation
+    names = ", ".join(f"{kind}es" if kind.name.endswith("s") else f"{kind}s" for kind in missing)
+    sys.stderr.write(f"kntls: the files hold no {names} (fix: where there are any, `{gathering(missing)}`)\n")
+    unread = (Unread(kind.resource, "none in the files") for kind in missing)
+    return replace(observation, unread=(*observation.unread, *unread))
+
+
+def require_namespace(observation: Observation, name: str | None) -> None:
+    """Raise `NotFound` for a namespace that is not there, as far as that can be told."""
+    from kntls.model.kinds import NAMESPACE
+
+    if name is None or observation.get(NAMESPACE, name) is not None:
+        return
+    if not observation.live:
+        if not observation.mentions(name):
+            raise NotFound("no object of this namespace is in the files", where=name, fix="leave -n out, or add files")
+    elif observation.knows(NAMESPACE):
+        raise NotFound("no such namespace", where=name, fix="`kubectl get namespaces` lists them")

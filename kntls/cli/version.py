@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from kntls import __version__
-from kntls.cli.options import Common, group, with_common
+from kntls.cli.options import LOCAL, SIMPLE, Common, group, with_common
 
 app = group("kntls's version.")
 
@@ -20,4 +20,4 @@ def version(common: Common) -> None:
     typer.echo(f"kntls {__version__}")
 
 
-app.command()(with_common(version))
+app.command()(with_common(version, LOCAL, SIMPLE))

@@ -73,6 +73,10 @@ class Observation:
         """The object a reference names, or None."""
         return self.get(ref.kind, ref.name, ref.namespace)
 
+    def mentions(self, namespace: str) -> bool:
+        """Whether any object of that namespace was seen."""
+        return any(space == namespace for _, space, _ in self._index)
+
     def knows(self, kind: Kind) -> bool:
         """Whether this kind was read at all (an empty list is knowledge; a missing one is not)."""
         return kind in self.objects

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from kntls.errors import InputError
-from kntls.model.kinds import Kind, by_manifest
+from kntls.model.kinds import SECRET, Kind, by_manifest
 from kntls.model.observation import Observation, Unread
 from kntls.observe.slim import slim
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+SECRETS = "kubectl get secrets -A --field-selector type=kubernetes.io/tls -o yaml | sed '/^ *tls.key:/d'"
+"""Gathers Secrets without private keys: nothing here needs them."""
 
 
 def _texts(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -25,14 +27,22 @@ def _texts(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
         root = Path(path)
         if not root.exists():
             raise InputError("no such file or directory", where=path)
-        files = sorted(p for p in root.rglob("*") if p.suffix in SUFFIXES and p.is_file()) if root.is_dir() else [root]
-        for file in files:
+        for file in _files(root):
             try:
                 yield str(file), file.read_text()
             except (OSError, UnicodeDecodeError) as error:
-                raise InputError(
-                    f"cannot be read: {getattr(error, 'strerror', None) or error}", where=str(file)
-                ) from None
+                why = getattr(error, "strerror", None) or "it is no text"
+                raise InputError(f"cannot be read: {why}", where=str(file)) from None
+
+
+def _files(root: Path) -> list[Path]:
+    """The file, or the manifests in a directory and below."""
+    if not root.is_dir():
+        return [root]
+    found = sorted(path for path in root.rglob("*") if path.suffix in SUFFIXES and path.is_file())
+    if not found:
+        raise InputError(f"no file in it ends in {', '.join(sorted(SUFFIXES))}", where=str(root))
+    return found
 
 
 def documents(text: str, where: str) -> Iterator[tuple[str, Any]]:
@@ -71,6 +81,18 @@ def _objects(parsed: Any, where: str) -> Iterator[Mapping[str, Any]]:
         if not isinstance(parsed.get("metadata"), dict):
             raise InputError(f"a {parsed['kind']} without metadata", where=where)
         yield parsed
+
+
+def lacking(observation: Observation, kinds: Iterable[Kind]) -> tuple[Kind, ...]:
+    """Those of these kinds that the files hold no object of: there are none, or nobody gathered them."""
+    return tuple(kind for kind in kinds if not observation.knows(kind))
+
+
+def gathering(kinds: Iterable[Kind]) -> str:
+    """The commands that gather these kinds, Secrets without their private keys."""
+    names = [kind.resource for kind in kinds if kind != SECRET]
+    commands = [f"kubectl get {','.join(names)} -A -o yaml"] if names else []
+    return "; ".join([*commands, *([SECRETS] if SECRET in kinds else [])])
 
 
 def from_files(paths: Iterable[str], taken_at: datetime) -> Observation:

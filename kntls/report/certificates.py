@@ -9,43 +9,24 @@ from typing import Any
 
 from kntls.checks.verification import Verification
 from kntls.report.checks import reference
-from kntls.report.text import WIDTH, Paint, short, table, until
+from kntls.report.text import Look, Paint, until
 
 KINDS = {"cluster-local": "local", "external-domain": "external", "queue-proxy": "queue"}
 """Kinds as a table of 80 columns calls them."""
-NAME, ISSUER, LEAST = 22, 18, 16
-"""Characters of a name, of an issuer, and of both at least; Routes' certificates have the Route's uid in theirs."""
 
 
-def _cut(name: str, size: int) -> str:
-    """The name, its middle left out where it is too long."""
-    tail = size // 2 - 1
-    return name if len(name) <= size else f"{name[: size - tail - 1]}…{name[-tail:]}"
-
-
-def listing(found: Iterable[Verification], at: datetime, *, wide: bool = False) -> str:
-    """The table of `cert list`; `wide` adds the signer, the fingerprint and whole names."""
+def listing(found: Iterable[Verification], at: datetime, look: Look) -> str:
+    """The table of `cert list`; a wide one has the signer and the fingerprint, too."""
     head = ["NAMESPACE", "NAME", "KIND", "EXPIRES", "ISSUER", "STATUS"]
     rows = []
     for entry in found:
         end = until(entry.expires, at) if entry.expires else "-"
-        if wide:
-            signer = entry.x509.issuer if entry.x509 else "-"
-            row = [entry.ref.namespace, entry.ref.name, entry.kind, end, entry.issuer, entry.status]
-            row += [signer, short(entry.x509.fingerprint) if entry.x509 else "-"]
-        else:
-            kind = KINDS.get(entry.kind, entry.kind)
-            row = [entry.ref.namespace, entry.ref.name, kind, end, entry.issuer, entry.status]
+        kind = entry.kind if look.wide else KINDS.get(entry.kind, entry.kind)
+        row = [entry.ref.namespace, entry.ref.name, kind, end, entry.issuer, entry.status]
+        if look.wide:
+            row += [entry.x509.issuer, entry.x509.fingerprint] if entry.x509 else ["-", "-"]
         rows.append(row)
-    return table([*head, "SIGNED BY", "FINGERPRINT"], rows) if wide else table(head, _fitted(head, rows))
-
-
-def _fitted(head: list[str], rows: list[list[str]]) -> list[list[str]]:
-    """The rows with names and issuers cut to the room that the other columns leave them."""
-    others = [max(map(len, column)) + 2 for at, column in enumerate(zip(head, *rows, strict=True)) if at not in (1, 4)]
-    room = max(LEAST, WIDTH - sum(others) - 2)
-    issuer = min(ISSUER, room * 2 // 5)
-    return [[row[0], _cut(row[1], min(NAME, room - issuer)), *row[2:4], _cut(row[4], issuer), row[5]] for row in rows]
+    return look.table([*head, "SIGNED BY", "FINGERPRINT"] if look.wide else head, rows, "ISSUER")
 
 
 def _line(ok: bool, text: str, paint: Paint, width: int) -> list[str]:

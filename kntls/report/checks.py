@@ -143,6 +143,13 @@ def render(report: Report, paint: Paint, width: int, *, short: bool = False, eve
     return "\n".join(lines) + "\n"
 
 
+def names(report: Report) -> str:
+    """What is wrong, one object a line, as kubectl takes it: `configmaps/config-network -n knative-serving`."""
+    wrong = (*report.errors, *report.warnings)
+    found = (entry.problem.object for result in wrong for entry in result.found)
+    return "".join(f"{name}\n" for name in dict.fromkeys(ref.kubectl for ref in found if ref))
+
+
 def reference(ref: ObjectRef | None) -> dict[str, str] | None:
     """An object in a document."""
     return {"kind": ref.kind.name, "namespace": ref.namespace, "name": ref.name} if ref else None

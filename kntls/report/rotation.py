@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 from kntls.model.observation import Observation
-from kntls.report.text import Paint, short, table, until
-from kntls.rotation.status import RotationStatus
+from kntls.report.text import WIDTH, Look, Paint, until
+from kntls.rotation.status import RotationStatus, StageState
 
 BAR = 24
 
@@ -22,37 +23,40 @@ def _next(state: RotationStatus) -> list[str]:
     return [f"Next:  kntls rotate-ca --new-secret {state.target}", "Undo:  kntls rotate-ca rollback"]
 
 
-def render(state: RotationStatus, observation: Observation, paint: Paint) -> str:
+def render(state: RotationStatus, observation: Observation, look: Look) -> str:
     """The state as text."""
-    lines = [paint(f"ClusterIssuer {state.issuer} signs with Secret {state.secret}", "bold")]
+    lines = [look.paint(f"ClusterIssuer {state.issuer} signs with Secret {state.secret}", "bold")]
     if state.under_way:
         where = f"stage {state.stage.name}" if state.stage else "all stages done"
         away = f" (to retire: {', '.join(state.retiring)})" if state.retiring else ""
-        lines.append(f"Rotation to {state.target}{away}: {where}, as the certificates show")
+        told = f"Rotation to {state.target}{away}: {where}, as the certificates show"
+        lines.append(textwrap.fill(told, WIDTH, break_on_hyphens=False))
     rows = [
         (
             ca.secret.name,
             ca.signer.common_name,
-            short(ca.anchor.fingerprint),
+            look.fingerprint(ca.anchor.fingerprint),
             until(ca.signer.not_after, observation.taken_at),
         )
         for ca in sorted(state.generations, key=lambda ca: ca.signer.not_before)
     ]
-    lines += ["", table(("SECRET", "COMMON NAME", "SHA-256", "EXPIRES"), rows).rstrip(), ""]
+    lines += ["", look.table(("SECRET", "COMMON NAME", "SHA-256", "EXPIRES"), rows).rstrip(), ""]
     if state.under_way:
-        lines += [_stage_line(entry.name, entry.progress.done, entry.progress.total, paint) for entry in state.stages]
+        lines += [_stage_line(entry, look.paint) for entry in state.stages]
         missing = state.stage.progress.missing if state.stage else ()
-        lines += ["", *(f"  {paint('×', 'red')} {name}" for name in missing[:5])]
+        lines += ["", *(f"  {look.paint('×', 'red')} {name}" for name in missing[:5])]
         lines += [f"    and {len(missing) - 5} more"] if len(missing) > 5 else []
     lines += ["", *_next(state)]
     if observation.unread:
-        lines += ["", "Not looked at: " + "; ".join(f"{entry.what} ({entry.reason})" for entry in observation.unread)]
+        unread = "; ".join(f"{entry.what} ({entry.reason})" for entry in observation.unread)
+        lines += ["", textwrap.fill(f"Not looked at: {unread}", WIDTH, break_on_hyphens=False)]
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 
 
-def _stage_line(name: str, done: int, total: int, paint: Paint) -> str:
+def _stage_line(stage: StageState, paint: Paint) -> str:
+    done, total = stage.progress.done, stage.progress.total
     mark = paint("√", "green") if done == total else paint("·", "yellow")
-    return f"  {mark} {name:<11}{_bar(done, total)}"
+    return f"  {mark} {stage.name:<11}{_bar(done, total)}"
 
 
 def body(state: RotationStatus, observation: Observation) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from kntls.certmanager.authority import Authority
 from kntls.model.observation import Observation
 from kntls.pki.certificate import Certificate
-from kntls.report.text import WIDTH, Paint, short, table, until
+from kntls.report.text import WIDTH, Look, Paint, until
 from kntls.rotation.status import RotationStatus
 from kntls.surfaces.overview import PLAIN, Overview, SurfaceState
 from kntls.trust.consumers import EffectiveTrust
@@ -48,13 +48,13 @@ def _surface_row(state: SurfaceState, view: Overview, observation: Observation) 
     return (state.surface.value, on, issuer, leaves, expiry)
 
 
-def _trust_rows(trust: EffectiveTrust) -> list[tuple[str, str, str]]:
-    anchors = [_named(certificate) for certificate in trust.anchors] or ["(nothing)"]
+def _trust_rows(trust: EffectiveTrust, look: Look) -> list[tuple[str, str, str]]:
+    anchors = [_named(certificate, look) for certificate in trust.anchors] or ["(nothing)"]
     return [(trust.consumer.name, trust.consumer.namespace, anchor) for anchor in anchors]
 
 
-def _named(certificate: Certificate) -> str:
-    return f"{certificate.common_name} {short(certificate.fingerprint)}"
+def _named(certificate: Certificate, look: Look) -> str:
+    return f"{certificate.common_name} {look.fingerprint(certificate.fingerprint)}"
 
 
 def _notes(view: Overview, observation: Observation, paint: Paint) -> list[str]:
@@ -74,28 +74,29 @@ def _closing(view: Overview, observation: Observation) -> list[str]:
         lines += ["Nothing is encrypted. See what turning it on would do:", f"  {FIRST_STEP}", ""]
     if view.external_terminator:
         lines.append(f"TLS of external domains ends at {view.external_terminator}.")
-    lines.append(textwrap.fill(f"Stays plain in any case: {PLAIN}. The feature is {view.support}.", 80))
+    lines.append(textwrap.fill(f"Stays plain in any case: {PLAIN}. The feature is {view.support}.", WIDTH))
     if observation.unread:
-        lines.append("Not looked at: " + "; ".join(f"{entry.what} ({entry.reason})" for entry in observation.unread))
+        missing = "; ".join(f"{entry.what} ({entry.reason})" for entry in observation.unread)
+        lines.append(textwrap.fill(f"Not looked at: {missing}", WIDTH, break_on_hyphens=False))
     return lines
 
 
-def render(view: Overview, rotations: tuple[RotationStatus, ...], observation: Observation, paint: Paint) -> str:
+def render(view: Overview, rotations: tuple[RotationStatus, ...], observation: Observation, look: Look) -> str:
     """The screen."""
-    lines = _head(view, paint)
+    lines = _head(view, look.paint)
     rows = [_surface_row(state, view, observation) for state in view.surfaces]
-    lines += [table(("SURFACE", "STATE", "ISSUER", "READY", "EXPIRES"), rows)]
+    lines += [look.table(("SURFACE", "STATE", "ISSUER", "READY", "EXPIRES"), rows)]
     for rotation in rotations:
-        cas = [_generation_row(rotation, ca, observation) for ca in rotation.generations]
-        lines += [f"CAs of ClusterIssuer {rotation.issuer}", table(("SECRET", "CA", "ROLE", "EXPIRES"), cas)]
-    trusted = [row for trust in view.trust for row in _trust_rows(trust)]
+        cas = [_generation_row(rotation, ca, observation, look) for ca in rotation.generations]
+        lines += [f"CAs of ClusterIssuer {rotation.issuer}", look.table(("SECRET", "CA", "ROLE", "EXPIRES"), cas)]
+    trusted = [row for trust in view.trust for row in _trust_rows(trust, look)]
     if any(trust.anchors for trust in view.trust) or any(state.on for state in view.surfaces):
-        lines += [table(("TRUSTED BY", "IN", "CA"), trusted)]
+        lines += [look.table(("TRUSTED BY", "IN", "CA"), trusted)]
     for rotation in rotations:
         if rotation.under_way:
             where = rotation.stage.name if rotation.stage else "all stages done"
             lines += [f"A rotation to {rotation.target} is under way: {where}. See `kntls rotate-ca status`.", ""]
-    lines += _notes(view, observation, paint)
+    lines += _notes(view, observation, look.paint)
     lines += _closing(view, observation)
     return "\n".join(lines).rstrip() + "\n"
 
@@ -104,9 +105,9 @@ def _generations(rotations: tuple[RotationStatus, ...]) -> list[tuple[RotationSt
     return [(rotation, ca) for rotation in rotations for ca in rotation.generations]
 
 
-def _generation_row(rotation: RotationStatus, ca: Authority, observation: Observation) -> tuple[str, ...]:
+def _generation_row(rotation: RotationStatus, ca: Authority, observation: Observation, look: Look) -> tuple[str, ...]:
     expiry = until(ca.anchor.not_after, observation.taken_at)
-    return (ca.secret.name, _named(ca.anchor), _role(rotation, ca.secret.name), expiry)
+    return (ca.secret.name, _named(ca.anchor, look), _role(rotation, ca.secret.name), expiry)
 
 
 def _role(rotation: RotationStatus, secret: str) -> str:

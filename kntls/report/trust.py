@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from kntls.knative.installation import Installation
 from kntls.knative.names import EVENTING
-from kntls.model.observation import Observation
+from kntls.model.observation import Observation, Unread
 from kntls.report.document import dump_yaml
-from kntls.report.text import Paint, short, table, until
+from kntls.report.text import Look, until
 from kntls.trust.bundles import TrustBundle, readings
 from kntls.trust.consumers import EffectiveTrust
 from kntls.trust.publish import Way
@@ -41,8 +42,8 @@ def problem(bundle: TrustBundle) -> str:
     return "; ".join(found)
 
 
-def listing(bundles: list[TrustBundle], installation: Installation) -> str:
-    """The bundles as a table."""
+def listing(bundles: list[TrustBundle], installation: Installation, look: Look) -> str:
+    """The bundles as a table; a wide one has the fingerprints of what is in them, too."""
     rows = [
         (
             bundle.ref.namespace,
@@ -51,13 +52,15 @@ def listing(bundles: list[TrustBundle], installation: Installation) -> str:
             readers(bundle, installation),
             bundle.owner.value + (f" {bundle.owner_name}" if bundle.owner_name else ""),
             problem(bundle) or "ok",
+            *([",".join(certificate.fingerprint for certificate in bundle.certificates)] if look.wide else []),
         )
         for bundle in sorted(bundles, key=lambda entry: entry.ref)
     ]
-    return table(("NAMESPACE", "NAME", "CAS", "READ BY", "KEPT BY", "STATUS"), rows)
+    head = ("NAMESPACE", "NAME", "CAS", "READ BY", "KEPT BY", "STATUS", *(["SHA-256"] if look.wide else []))
+    return look.table(head, rows)
 
 
-def listing_body(bundles: list[TrustBundle], installation: Installation) -> dict[str, Any]:
+def listing_body(bundles: list[TrustBundle], installation: Installation, unread: Iterable[Unread]) -> dict[str, Any]:
     """The bundles for JSON."""
     return {
         "bundles": [
@@ -72,7 +75,8 @@ def listing_body(bundles: list[TrustBundle], installation: Installation) -> dict
                 "problem": problem(bundle),
             }
             for bundle in sorted(bundles, key=lambda entry: entry.ref)
-        ]
+        ],
+        "notLookedAt": [{"what": entry.what, "reason": entry.reason} for entry in unread],
     }
 
 
@@ -86,28 +90,28 @@ def _certificate(certificate: Any) -> dict[str, Any]:
     }
 
 
-def effective(trust: tuple[EffectiveTrust, ...], observation: Observation, paint: Paint) -> str:
+def effective(trust: tuple[EffectiveTrust, ...], observation: Observation, look: Look) -> str:
     """What each consumer accepts, and from where."""
     blocks = []
     for entry in trust:
         rows = [
             (
                 certificate.common_name or certificate.subject,
-                short(certificate.fingerprint),
+                look.fingerprint(certificate.fingerprint),
                 until(certificate.not_after, observation.taken_at),
                 ", ".join(source.ref.name for source in sources),
             )
             for certificate, sources in entry.anchors.items()
         ]
-        title = paint(f"{entry.consumer.name} in {entry.consumer.namespace} accepts", "bold")
-        body = table(("CA", "SHA-256", "EXPIRES", "FROM"), rows) if rows else "  nothing\n"
-        dropped = [f"  {paint('×', 'red')} ignores {source}: {why}\n" for source, why in entry.dropped]
-        crashes = [f"  {paint('×', 'red')} crashes on {source}\n" for source in entry.crashes]
+        title = look.paint(f"{entry.consumer.name} in {entry.consumer.namespace} accepts", "bold")
+        body = look.table(("CA", "SHA-256", "EXPIRES", "FROM"), rows) if rows else "  nothing\n"
+        dropped = [f"  {look.paint('×', 'red')} ignores {source}: {why}\n" for source, why in entry.dropped]
+        crashes = [f"  {look.paint('×', 'red')} crashes on {source}\n" for source in entry.crashes]
         blocks.append("".join([title, "\n", body, *dropped, *crashes]))
     return "\n".join(blocks)
 
 
-def effective_body(trust: tuple[EffectiveTrust, ...]) -> dict[str, Any]:
+def effective_body(trust: tuple[EffectiveTrust, ...], unread: Iterable[Unread]) -> dict[str, Any]:
     """The same for JSON."""
     return {
         "consumers": [
@@ -122,7 +126,8 @@ def effective_body(trust: tuple[EffectiveTrust, ...]) -> dict[str, Any]:
                 "crashesOn": [str(source) for source in entry.crashes],
             }
             for entry in trust
-        ]
+        ],
+        "notLookedAt": [{"what": entry.what, "reason": entry.reason} for entry in unread],
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from kntls.certmanager import installation as certmanager
@@ -35,7 +35,7 @@ class SurfaceState:
     on: bool
     issuer: str
     issuer_kind: str
-    """`CA`, `ACME`, …, or `missing`."""
+    """`CA`, `ACME`, …, `missing`, or `not looked at`."""
     leaves: tuple[Leaf, ...]
 
     @property
@@ -78,7 +78,7 @@ def _surface(observation: Observation, installation: Installation, surface: Surf
     issuer = observation.get(CLUSTER_ISSUER, reference.name)
     kcerts = [obj for obj in observation.all(KCERT) if _type(obj) == surface.certificate_type]
     found = (observation.get(CERTIFICATE, name_of(kcert), namespace_of(kcert)) for kcert in kcerts)
-    kind = kind_of(issuer).name if issuer else "missing"
+    kind = kind_of(issuer).name if issuer else "missing" if observation.knows(CLUSTER_ISSUER) else "not looked at"
     on = network(observation, installation.namespace).on(surface)
     return SurfaceState(surface, on, reference.name, kind, tuple(leaf_of(observation, obj) for obj in found if obj))
 
@@ -129,6 +129,20 @@ def overview(observation: Observation) -> Overview:
         _terminator(installation),
         support_level(installation),
         tuple(_left_over(observation)),
+    )
+
+
+def within(view: Overview, namespace: str) -> Overview:
+    """The same with the leaves and bundles of one namespace only; what the surfaces are set to is the system's."""
+    surfaces = (
+        replace(state, leaves=tuple(leaf for leaf in state.leaves if leaf.ref.namespace == namespace))
+        for state in view.surfaces
+    )
+    return replace(
+        view,
+        surfaces=tuple(surfaces),
+        unread_bundles=tuple(bundle for bundle in view.unread_bundles if bundle.ref.namespace == namespace),
+        published=tuple(bundle for bundle in view.published if bundle.ref.namespace == namespace),
     )
 
 

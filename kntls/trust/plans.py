@@ -49,6 +49,9 @@ def add_plan(
     return Plan("Add to the trust bundles", actions, refusals=refusals)
 
 
+REMEDY = "`kntls rotate-ca --new-secret NAME` replaces a CA in use first; --accept-impact removes it all the same"
+
+
 def _holders(observation: Observation, certificate: Certificate) -> list[TrustBundle]:
     found = (*bundles(observation), *published(observation))
     return [bundle for bundle in found if certificate in bundle.certificates]
@@ -64,18 +67,22 @@ def remove_plan(
 ) -> Plan:
     """Remove from every bundle we keep or were told to take over; refused while something needs it."""
 
+    def broken(now: Observation) -> tuple[str, ...]:
+        found = impact(now, installation, certificate)
+        return tuple(dict.fromkeys(f"{entry.consumer} would refuse {entry.leaf}" for entry in found))
+
     def objection(now: Observation) -> str:
-        broken = () if accept_impact else impact(now, installation, certificate)
-        return some(str(entry) for entry in broken)
+        return "" if accept_impact else some(broken(now))
 
     holders = _holders(observation, certificate)
     refs = [bundle.ref for bundle in holders if bundle.owner == Owner.KNTLS or bundle.ref in adopted]
     others = [reason for bundle in holders if (reason := obstacle(observation, bundle.ref, adopted))]
     actions = tuple(_remove_action(ref, certificate, objection) for ref in refs)
-    refusals = (*((found,) if (found := objection(observation)) else ()), *others)
-    return Plan(
-        f"Remove {certificate.common_name} ({certificate.fingerprint[:12]}…) from trust", actions, refusals=refusals
-    )
+    needed = broken(observation)
+    title = f"Remove {certificate.common_name} ({certificate.fingerprint[:12]}…) from trust"
+    if accept_impact:
+        return Plan(title, actions, interruptions=needed, refusals=tuple(others))
+    return Plan(title, actions, refusals=(*needed, *others), remedy=REMEDY if needed else "")
 
 
 def _remove_action(ref: ObjectRef, certificate: Certificate, objection: Callable[[Observation], str]) -> Action:

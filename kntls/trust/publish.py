@@ -8,7 +8,7 @@ from typing import Any
 
 from kntls.certmanager.authority import authority_in, secret_of
 from kntls.certmanager.issuers import kind_of
-from kntls.errors import Refused
+from kntls.errors import NotFound, NotInstalled, Refused
 from kntls.knative.config import configured_issuers
 from kntls.knative.names import EVENTING, TRUST_BUNDLE_LABEL
 from kntls.model.kinds import BUNDLE, CLUSTER_ISSUER, CONFIG_MAP, CRD, NAMESPACE, SECRET
@@ -147,7 +147,14 @@ def publish_plan(
     observation: Observation, namespaces: tuple[str, ...], anchors: tuple[Certificate, ...], *, kind: str, name: str,
     eventing: bool,
 ) -> Plan:  # fmt: skip
-    """The plan that publishes into these namespaces, as `configmap`, `secret` or trust-manager `bundle`."""
+    """The plan that publishes into these namespaces, as `configmap`, `secret` or trust-manager `bundle`.
+
+    Raises `NotInstalled` without trust-manager, and `NotFound` where Eventing is asked for and is not there.
+    """
+    if kind == "bundle" and not has_trust_manager(observation):
+        raise NotInstalled("trust-manager is not installed (no Bundle resource)", fix="--as-kind configmap or secret")
+    if eventing and _missing_namespace(observation, EVENTING):
+        raise NotFound("no such namespace", where=EVENTING, fix="leave --eventing out where Eventing is not installed")
     actions: list[Action] = []
     if kind == "bundle":
         actions.append(_bundle_action(name, namespaces, anchors))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -19,7 +17,7 @@ import typer
 
 from kntls.checks import CHECKS
 from kntls.checks.run import run as judge
-from kntls.cli.main import app, run
+from kntls.cli.main import app
 from kntls.lab import Lab
 from kntls.lab.client import RESOURCES
 from kntls.model import kinds as k
@@ -29,17 +27,10 @@ from kntls.report.schemas import schema
 from tests.checks.breakages import BREAKAGES
 from tests.files import write
 from tests.lab.small import until
+from tests.terminal import say
 from tests.world import World, healthy
 
 NAMESPACES, KSERVICES = RESOURCES["namespaces"], RESOURCES["services.serving.knative.dev"]
-
-
-def say(*arguments: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error."""
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        code = run(list(arguments))
-    return code, out.getvalue(), err.getvalue()
 
 
 @pytest.fixture
@@ -82,6 +73,11 @@ def test_short_shows_only_what_is_wrong(misspelt: str) -> None:
     assert "√ KN-CONFIG" not in out
 
 
+def test_names_are_those_of_what_is_wrong_as_kubectl_takes_them(misspelt: str) -> None:
+    _, out, _ = say("check", "-f", misspelt, "configuration", "-o", "name")
+    assert out == "configmaps/config-network -n knative-serving\n"
+
+
 def test_wide_shows_what_does_not_apply_and_why(misspelt: str) -> None:
     _, out, _ = say("check", "-f", misspelt, "KN-CONFIG-017", "-o", "wide")
     assert "only where external-domain encryption is on" in out
@@ -121,7 +117,18 @@ def test_sarif_points_each_finding_to_its_rule(misspelt: str) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--fix"], ["--smoke"], ["--wait", "1s"], ["nonsense"], ["--fail-on", "info"], ["-o", "html"]],
+    [
+        ["--fix"],
+        ["--smoke"],
+        ["--wait", "1s"],
+        ["nonsense"],
+        ["--fail-on", "info"],
+        ["-o", "html"],
+        ["--smoke", "--fix"],
+        ["--smoke", "--dry-run"],
+        ["--smoke", "-o", "junit"],
+        ["--image", "x"],
+    ],
     ids=" ".join,
 )
 def test_what_makes_no_sense_is_one_line_and_exit_code_2(misspelt: str, arguments: list[str]) -> None:
@@ -156,6 +163,12 @@ def test_cert_verify_exits_1_when_a_leaf_does_not_hold(tmp_path: Path) -> None:
     code, out, _ = say("cert", "verify", "-f", str(write(healthy(), tmp_path)), "team-a/serving-certs")
     assert code == 1, "its time is over by now"
     assert "× time: expired" in out
+
+
+def test_cert_verify_names_what_is_not_right(tmp_path: Path) -> None:
+    code, out, _ = say("cert", "verify", "-f", str(write(healthy(), tmp_path)), "-o", "name")
+    assert code == 1
+    assert "team-a/serving-certs" in out.splitlines()
 
 
 def test_a_certificate_that_is_not_there_is_exit_code_3(tmp_path: Path) -> None:

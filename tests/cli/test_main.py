@@ -15,7 +15,7 @@ def kntls(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "kntls", *arguments], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["version"], ["--version"]])
 def test_starting_up_imports_nothing_heavy(arguments):
     program = (
         "import sys; from kntls.cli.main import run; run(sys.argv[1:]);"
@@ -50,6 +50,10 @@ def test_there_is_a_completion_script_for_each_shell(shell):
 
 def test_a_shell_without_a_script_is_a_usage_error():
     assert kntls("completion", "tcsh").returncode == 2
+
+
+def test_the_version_is_a_flag_as_well():
+    assert kntls("--version").stdout == kntls("version").stdout != ""
 
 
 def test_every_command_of_the_table_can_be_loaded():

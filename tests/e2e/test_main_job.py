@@ -17,6 +17,7 @@ from cryptography import x509
 
 from tests.e2e import evidence, kube, naive, pace, traffic, world
 from tests.e2e.program import Answer, finish, kntls, start
+from tests.terminal import on_terminal
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
@@ -205,7 +206,9 @@ def test_status_shows_both_surfaces_on() -> None:
 def test_after_enabling_every_report_finds_all_well(command: tuple[str, ...]) -> None:
     answer = kntls(*command)
     assert answer.out.strip()
-    assert max(map(len, answer.out.splitlines())) <= 80
+    assert "…" not in answer.out, "nothing is cut in a pipe"
+    seen = on_terminal(80, *command, "--kubeconfig", kube.kubeconfig())
+    assert max(map(len, seen.splitlines())) <= 80
     assert kntls(*command, "-o", "json").json()["apiVersion"] == "kntls.dev/v1alpha1"
 
 

@@ -7,7 +7,10 @@ import socket
 import subprocess
 import sys
 
+import jsonschema
 import pytest
+
+from kntls.report.schemas import schema
 
 
 @pytest.fixture
@@ -34,6 +37,7 @@ def test_up_prints_a_kubeconfig_that_works_and_down_ends_it(kntls, tmp_path):
     up = kntls("up")
     assert (up.returncode, up.stdout) == (0, f"{tmp_path}/lab/kubeconfig\n")
     status = json.loads(kntls("status", "-o", "json").stdout)
+    jsonschema.validate(status, schema("LabStatus"))
     assert (status["kind"], status["running"], status["kubeconfig"]) == ("LabStatus", True, up.stdout.strip())
     ran = kntls("run", "--", "kubectl", "get", "ns", "default", "-o", "name")
     assert (ran.returncode, ran.stdout) == (0, "namespace/default\n")

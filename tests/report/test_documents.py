@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from contextlib import redirect_stdout
+from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
 
+import kntls
 from kntls.cli.main import run
 from kntls.report.schemas import kinds, schema
 from tests.files import write
@@ -41,6 +44,13 @@ def test_an_answer_fits_its_schema_in_json_and_yaml(kind, flavour, tmp_path):
     for document in (as_json, as_yaml):
         jsonschema.validate(document, schema(kind))
         assert document["kind"] == kind
+
+
+def test_every_kind_that_is_printed_has_a_schema():
+    sources = "".join(path.read_text() for path in Path(kntls.__file__).parent.rglob("*.py"))
+    printed = set(re.findall(r'\b(?:emit|render)\("([A-Z]\w+)"', sources))
+    assert {"Status", "LabStatus", "MeshLintReport"} <= printed
+    assert printed == set(kinds())
 
 
 def test_every_schema_is_itself_valid_and_closed():
