@@ -12,7 +12,7 @@ from ipaddress import ip_address
 _HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SanSet:
     """The names of one certificate, or the names one should have. Falsy when empty; compared exactly."""
 

@@ -8,12 +8,16 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from OpenSSL import crypto
 
 from kntls.errors import InputError
 from kntls.pki.certificate import Certificate
-from kntls.pki.create import KEY_TYPES, issue, new_ca
+from kntls.pki.create import KEY_TYPES, issue, new_ca, new_key
 from tests.pki.fixed import SHA1_LEAF, SHA1_ROOT
 
 AT = datetime(2026, 6, 1, tzinfo=UTC)
@@ -84,6 +88,16 @@ def test_key_and_signature_types_have_their_usual_names():
     assert kinds("ecdsa-p384") == ("ECDSA P-384", "ECDSA with SHA-384")
     assert kinds("rsa-2048") == ("RSA 2048", "RSA with SHA-256")
     assert kinds("ed25519") == ("Ed25519", "Ed25519")
+
+
+def test_rsa_pss_is_read_and_told():
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a")])
+    key = new_key("rsa-2048")
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, AT, AT + YEAR)
+    scheme = padding.PSS(padding.MGF1(hashes.SHA256()), hashes.SHA256.digest_size)
+    signed = builder.sign(key, hashes.SHA256(), rsa_padding=scheme)
+    certificate = Certificate.from_der(signed.public_bytes(Encoding.DER))
+    assert (certificate.signature_algorithm, certificate.is_self_signed) == ("RSA-PSS with SHA-256", True)
 
 
 def test_old_signatures_are_still_told():
@@ -164,3 +178,19 @@ def test_a_curve_that_go_does_not_know_is_refused():
 def test_trailing_bytes_are_refused_as_go_does(leaf):
     with pytest.raises(InputError):
         Certificate.from_der(leaf.certificate.der + b"\0")
+
+
+def test_a_certificate_keeps_plain_values_and_no_parsed_form(leaf):
+    certificate = leaf.certificate
+    assert certificate.serial
+    assert certificate.public_key
+    assert not hasattr(certificate, "__dict__")
+    kept = [type(getattr(certificate, name)).__module__ for name in Certificate.__slots__]
+    assert {module.partition(".")[0] for module in kept} == {"builtins", "datetime", "kntls"}
+
+
+def test_leaves_alike_keep_one_set_of_usages_between_them(ca, leaf):
+    other = issue(ca, dns=["another"], lifetime=YEAR, at=AT).certificate
+    assert other.key_usage is leaf.certificate.key_usage
+    assert other.extended_key_usage is leaf.certificate.extended_key_usage
+    assert other.aki is leaf.certificate.aki
