@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from io import StringIO
 from typing import Any, TextIO
 
 from kntls.model.concealed import Concealed
@@ -19,11 +20,9 @@ def document(kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
 
 def render(kind: str, body: Mapping[str, Any], output: str) -> str:
     """The document as `json` or `yaml` text, ending in a newline."""
-    if output == "json":
-        return json.dumps(document(kind, body), indent=2, ensure_ascii=False) + "\n"
-    import yaml
-
-    return str(yaml.dump(document(kind, body), sort_keys=False, allow_unicode=True, Dumper=_dumper(yaml)))
+    text = StringIO()
+    emit(kind, body, output, text)
+    return text.getvalue()
 
 
 def _dumper(yaml: Any) -> Any:
@@ -46,5 +45,12 @@ def dump_yaml(value: Any) -> str:
 
 
 def emit(kind: str, body: Mapping[str, Any], output: str, stream: TextIO | None = None) -> None:
-    """Write the document to standard output (or another stream)."""
-    (stream or sys.stdout).write(render(kind, body, output))
+    """Write the document as `json` or `yaml` to standard output (or another stream), piece by piece: it may be long."""
+    whole, stream = document(kind, body), stream or sys.stdout
+    if output == "json":
+        json.dump(whole, stream, indent=2, ensure_ascii=False)
+        stream.write("\n")
+        return
+    import yaml
+
+    yaml.dump(whole, stream, sort_keys=False, allow_unicode=True, Dumper=_dumper(yaml))
