@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 from kntls.cluster.failures import Gone, from_status, unreachable
@@ -19,6 +20,9 @@ MANAGER = "kntls"
 """Field manager of everything kntls writes."""
 PAGE = 500
 """Objects asked for at a time."""
+
+Keep = Callable[[dict[str, Any]], dict[str, Any]]
+"""What is kept of an object that was read."""
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +66,7 @@ class Cluster:
         self._client = DynamicClient(api, discoverer=_NoDiscovery)
         self._timeout = request_timeout
         self._retry = retry
+        self._decoding = Lock()
 
     @property
     def server(self) -> str:
@@ -91,14 +96,17 @@ class Cluster:
         finally:
             log.debug("%s %s %s %.0f ms", method.upper(), path, status or "-", (time.monotonic() - started) * 1000)
 
-    def _ask(self, method: str, path: str, body: Any = None, *, where: str = "", **options: Any) -> dict[str, Any]:
+    def _fetch(self, method: str, path: str, body: Any = None, *, where: str = "", **options: Any) -> bytes:
         options.setdefault("_request_timeout", self._timeout)
 
-        def call() -> Any:
-            return self._once(method, path, body, where, options)
+        def call() -> bytes:
+            data: bytes = self._once(method, path, body, where, options)
+            return data
 
-        data = self._retry.run(call, reset_is_safe=method != "post")
-        parsed: dict[str, Any] = json.loads(data)
+        return self._retry.run(call, reset_is_safe=method != "post")
+
+    def _ask(self, method: str, path: str, body: Any = None, *, where: str = "", **options: Any) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self._fetch(method, path, body, where=where, **options))
         return parsed
 
     # -------------------------------------------------------------- reading
@@ -110,41 +118,41 @@ class Cluster:
         except NotFound:
             return None
 
-    def pages(
-        self, kind: Kind, namespace: str = "", *, selector: str = "", fields: str = ""
-    ) -> Iterator[dict[str, Any]]:
-        """A list, page by page; a list that expires half-way (410) is started again from its first page.
+    def list(
+        self, kind: Kind, namespace: str = "", *, selector: str = "", fields: str = "", keep: Keep = dict
+    ) -> list[dict[str, Any]]:
+        """All objects of a kind, in one namespace or everywhere, each with `apiVersion` and `kind` filled in.
 
-        Raises `NotFound` where the resource type is not installed and `Forbidden` where it may not be listed.
+        `keep` says what is kept of each, while its page is read. A list that expires half-way (410) is started again
+        from its first page. Raises `NotFound` where the resource type is not installed and `Forbidden` where it may
+        not be listed.
         """
-        token = None
-        while True:
-            page = self._ask(
-                "get",
-                path_of(kind, namespace),
-                where=kind.resource,
-                label_selector=selector or None,
-                field_selector=fields or None,
-                limit=PAGE,
-                _continue=token,
-            )
-            yield page
-            token = dig(page, "metadata", "continue")
-            if not token:
-                return
-
-    def list(self, kind: Kind, namespace: str = "", *, selector: str = "", fields: str = "") -> list[dict[str, Any]]:
-        """All objects of a kind, in one namespace or everywhere, each with `apiVersion` and `kind` filled in."""
+        options = {"label_selector": selector or None, "field_selector": fields or None, "limit": PAGE}
         while True:
             try:
-                found = [
-                    item
-                    for page in self.pages(kind, namespace, selector=selector, fields=fields)
-                    for item in page["items"]
-                ]
+                return [obj for page in self._pages(kind, namespace, keep, options) for obj in page]
             except Gone:
                 continue
-            return [{"apiVersion": kind.api_version, "kind": kind.manifest_kind, **item} for item in found]
+
+    def _pages(
+        self, kind: Kind, namespace: str, keep: Keep, options: Mapping[str, Any]
+    ) -> Iterator[Sequence[dict[str, Any]]]:
+        path, token, more = path_of(kind, namespace), "", True
+        while more:
+            asked = {**options, "_continue": token or None}
+            found, token = self._page(kind, keep, self._fetch("get", path, where=kind.resource, **asked))
+            more = bool(token)
+            yield found
+
+    def _page(self, kind: Kind, keep: Keep, answer: bytes) -> tuple[Sequence[dict[str, Any]], str]:
+        """What is kept of one page, and where the next one starts; empty after the last.
+
+        A decoded page is large: whoever reads many kinds at once decodes one page after the other.
+        """
+        head = {"apiVersion": kind.api_version, "kind": kind.manifest_kind}
+        with self._decoding:
+            page = json.loads(answer)
+            return [keep({**head, **item}) for item in page["items"]], dig(page, "metadata", "continue", default="")
 
     def serves(self, kind: Kind) -> bool:
         """Whether the API server knows the kind."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from kntls.cluster.client import Cluster
@@ -19,8 +20,8 @@ from kntls.observe.slim import slim
 EVERYTHING: frozenset[Kind] = frozenset(
     {
         k.NAMESPACE, k.SECRET, k.CONFIG_MAP, k.POD, k.SERVICE, k.ENDPOINT_SLICE, k.DEPLOYMENT, k.CLUSTER_ISSUER,
-        k.ISSUER, k.CERTIFICATE, k.CERTIFICATE_REQUEST, k.BUNDLE, k.KCERT, k.KINGRESS, k.KSERVICE, k.ROUTE, k.REVISION,
-        k.DOMAIN_MAPPING, k.KNATIVE_SERVING, k.LEASE,
+        k.ISSUER, k.CERTIFICATE, k.CERTIFICATE_REQUEST, k.BUNDLE, k.KCERT, k.KINGRESS, k.ROUTE, k.REVISION,
+        k.KNATIVE_SERVING, k.LEASE,
     }
 )  # fmt: skip
 """What a full observation holds."""
@@ -110,22 +111,20 @@ class Observer:
         if kind in (k.SERVICE, k.ENDPOINT_SLICE):
             return self._union(kind, SERVICES)
         if kind == k.LEASE:
-            return [obj for obj in self._pages(kind, fields=NO_NODES) if _is_known_lease(obj)]
-        return self._pages(kind)
+            return [obj for obj in self._every(kind, fields=NO_NODES) if _is_known_lease(obj)]
+        return self._every(kind)
 
     def _union(self, kind: Kind, selectors: Iterable[str]) -> Iterable[dict[str, Any]]:
         found = {}
         for selector in selectors:
-            for obj in self._pages(kind, selector=selector):
+            for obj in self._every(kind, selector=selector):
                 found[namespace_of(obj), name_of(obj)] = obj
         return found.values()
 
-    def _pages(self, kind: Kind, namespace: str = "", *, selector: str = "", fields: str = "") -> list[dict[str, Any]]:
-        head = {"apiVersion": kind.api_version, "kind": kind.manifest_kind}
-        pages = self.cluster.pages(kind, namespace, selector=selector, fields=fields)
-        return [self.reduce(kind, {**head, **item}) for page in pages for item in page["items"]]
+    def _every(self, kind: Kind, namespace: str = "", **selected: str) -> list[dict[str, Any]]:
+        return self.cluster.list(kind, namespace, keep=partial(self.reduce, kind), **selected)
 
     def _secrets(self) -> Iterable[dict[str, Any]]:
-        lists = [self._pages(k.SECRET, fields="type=kubernetes.io/tls"), self._pages(k.SECRET, selector=OURS)]
-        lists += [self._pages(k.SECRET, space) for space in self.secret_namespaces]
+        lists = [self._every(k.SECRET, fields="type=kubernetes.io/tls"), self._every(k.SECRET, selector=OURS)]
+        lists += [self._every(k.SECRET, space) for space in self.secret_namespaces]
         return {(namespace_of(obj), name_of(obj)): obj for found in lists for obj in found}.values()

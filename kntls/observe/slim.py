@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from kntls.model.kinds import CLUSTER_ISSUER, CONFIG_MAP, KNATIVE_SERVING, SECRET, Kind
@@ -16,20 +17,29 @@ SHORT = 2048
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
-def _shared(value: Any) -> Any:
-    """The same value, its short strings kept once however many objects have them."""
+def shared(value: Any, *, mappings: bool = False) -> Any:
+    """The same value, its short texts kept once however many objects have them; with `mappings`, those of texts, too.
+
+    Labels, conditions and references repeat themselves. Nobody may change what is shared.
+    """
     if isinstance(value, str):
         return sys.intern(value) if len(value) <= SHORT else value
-    if isinstance(value, dict):
-        return {sys.intern(key): _shared(entry) for key, entry in value.items()}
     if isinstance(value, list):
-        return [_shared(entry) for entry in value]
-    return value
+        return [shared(entry, mappings=mappings) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    found = {sys.intern(key): shared(entry, mappings=mappings) for key, entry in value.items()}
+    return _once(tuple(found.items())) if mappings and all(type(entry) is str for entry in found.values()) else found
+
+
+@lru_cache(maxsize=4096)
+def _once(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    return dict(pairs)
 
 
 def slim(kind: Kind, obj: Mapping[str, Any]) -> dict[str, Any]:
     """The object as judgement sees it."""
-    found: dict[str, Any] = _shared(scrub(obj) if kind == SECRET else _trimmed(kind, obj))
+    found: dict[str, Any] = shared(scrub(obj) if kind == SECRET else _trimmed(kind, obj))
     return found
 
 
