@@ -12,12 +12,13 @@ from kntls.model.objects import Object, ObjectRef, condition, dig, is_true, name
 from kntls.model.observation import Observation
 from kntls.model.plan import Change, Verb
 from kntls.pki.certificate import Certificate
+from kntls.pki.chain import made_by
 
 MANUAL = ("ManuallyTriggered", "Certificate re-issuance manually triggered")
 """Reason and message `cmctl renew` sets; the documented way for others too (`types_certificate.go`)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """A cert-manager Certificate with what its Secret holds."""
 
@@ -57,7 +58,7 @@ class Leaf:
 
     def signed_by(self, ca: Certificate) -> bool:
         """Whether the issued certificate carries a signature of that CA's key."""
-        return self.x509 is not None and self.x509.signed_by(ca)
+        return self.x509 is not None and self.x509.issuer_der == ca.subject_der and made_by(self.x509, ca)
 
 
 def leaf_of(observation: Observation, certificate: Object) -> Leaf:

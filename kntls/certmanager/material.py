@@ -21,7 +21,7 @@ def _parse(text: str) -> tuple[Certificate, ...]:
         return ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Material:
     """What a TLS Secret holds, apart from its key."""
 

@@ -44,7 +44,7 @@ class Phase(StrEnum):
     BEFORE = "check --pre"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One thing a check found."""
 

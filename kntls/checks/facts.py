@@ -21,7 +21,9 @@ from kntls.knative.names import CERTIFICATE_TYPE_LABEL, CONFIG_NETWORK, Surface
 from kntls.model.kinds import CERTIFICATE, CLUSTER_ISSUER, CONFIG_MAP, KCERT, REVISION
 from kntls.model.objects import Object, ObjectRef, dig, is_true, labels_of, name_of, namespace_of
 from kntls.model.observation import Observation
-from kntls.pki.certificate import Certificate
+from kntls.pki.authority import Problem as Flaw
+from kntls.pki.authority import lint_certificate
+from kntls.trust.bundles import TrustBundle, published
 from kntls.trust.consumers import EffectiveTrust, consumers, effective_trust
 
 LEAF_LIFETIME = timedelta(days=90)
@@ -160,17 +162,20 @@ class Facts:
         return (leaf for leaf in self.leaves if leaf.x509 is not None)
 
     @cached_property
-    def _signed(self) -> dict[tuple[Certificate, Certificate], bool]:
-        return {}
+    def flaws(self) -> tuple[tuple[Leaf, Flaw], ...]:
+        """What the leaf lint says of each leaf, beside the issuer's CA where that signed it."""
+        found = []
+        for leaf in self.issued:
+            ca = self.authority_of(leaf)
+            issuer = ca.signer if ca and leaf.signed_by(ca.signer) else None
+            flaws = lint_certificate(leaf.x509, issuer, at=self.at) if leaf.x509 else ()
+            found += [(leaf, flaw) for flaw in flaws]
+        return tuple(found)
 
-    def signed_by(self, leaf: Leaf, ca: Certificate) -> bool:
-        """Whether that CA's key signed the leaf; verified once, however many checks ask."""
-        if leaf.x509 is None:
-            return False
-        pair = (leaf.x509, ca)
-        if pair not in self._signed:
-            self._signed[pair] = leaf.signed_by(ca)
-        return self._signed[pair]
+    @cached_property
+    def published(self) -> tuple[TrustBundle, ...]:
+        """What kntls published into user namespaces."""
+        return tuple(published(self.observation))
 
     @cached_property
     def trusts(self) -> tuple[EffectiveTrust, ...]:

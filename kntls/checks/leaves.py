@@ -13,7 +13,6 @@ from kntls.knative.sans import expected
 from kntls.model.kinds import CERTIFICATE, CLUSTER_ISSUER, CONFIG_MAP, DEPLOYMENT, KCERT, SECRET
 from kntls.model.objects import Object, dig
 from kntls.model.observation import Observation
-from kntls.pki.authority import lint_certificate
 from kntls.pki.chain import verify
 from kntls.pki.san import SanSet
 
@@ -24,12 +23,7 @@ LATE = timedelta(hours=1)
 
 def _lint(facts: Facts, codes: Collection[str]) -> Iterator[Problem]:
     """What the leaf lint says with these codes."""
-    for leaf in facts.issued:
-        ca = facts.authority_of(leaf)
-        issuer = ca.signer if ca and facts.signed_by(leaf, ca.signer) else None
-        for problem in lint_certificate(leaf.x509, issuer, at=facts.at) if leaf.x509 else ():
-            if problem.code in codes:
-                yield Problem(leaf.ref, problem.text, renew(leaf))
+    return (Problem(leaf.ref, flaw.text, renew(leaf)) for leaf, flaw in facts.flaws if flaw.code in codes)
 
 
 def wanted_names(observation: Observation, leaf: Leaf) -> frozenset[str]:
@@ -166,7 +160,7 @@ def current_ca(facts: Facts) -> Iterator[Problem]:
     """Leaves of another CA than the issuer's present one."""
     for leaf in facts.issued:
         ca = facts.authority_of(leaf)
-        if ca and leaf.x509 and not facts.signed_by(leaf, ca.signer):
+        if ca and leaf.x509 and not leaf.signed_by(ca.signer):
             reason = f"signed by {leaf.x509.issuer or 'a CA without name'}, not by the key of {ca.signer}"
             yield Problem(leaf.ref, reason, renew(leaf))
 
@@ -191,7 +185,7 @@ def complete(facts: Facts) -> Iterator[Problem]:
     """Chains that do not reach the CA's own anchor."""
     for leaf in facts.issued:
         ca, chain = facts.authority_of(leaf), leaf.material.chain if leaf.material else ()
-        if not ca or not chain or not facts.signed_by(leaf, ca.signer):
+        if not ca or not chain or not leaf.signed_by(ca.signer):
             continue
         moment = max(chain[0].not_before, ca.anchor.not_before)
         verdict = verify(chain[0], intermediates=chain[1:], roots=[ca.anchor], at=moment)
@@ -287,5 +281,5 @@ def own_ca_crt(facts: Facts) -> Iterator[Problem]:
         if not found or not found.ca_crt or not leaf.x509:
             continue
         verdict = verify(leaf.x509, intermediates=found.chain[1:], roots=found.ca_crt, at=leaf.x509.not_before)
-        if not verdict.ok and not any(facts.signed_by(leaf, ca) for ca in found.ca_crt):
+        if not verdict.ok and not any(leaf.signed_by(ca) for ca in found.ca_crt):
             yield Problem(found.ref, f"its ca.crt is {found.ca_crt[0]}: {verdict.reason}", renew(leaf))

@@ -30,7 +30,7 @@ def half_way(facts: Facts) -> Iterator[Problem]:
     """Issuers with leaves of their present CA and others of another."""
     for name, ca in facts.authorities.items():
         mine = [leaf for leaf in facts.issued if leaf.issuer == name]
-        moved = [leaf for leaf in mine if facts.signed_by(leaf, ca.signer)]
+        moved = [leaf for leaf in mine if leaf.signed_by(ca.signer)]
         if 0 < len(moved) < len(mine):
             reason = (
                 f"it signs with {ca.signer} of {ca.secret}, but {len(mine) - len(moved)} of {len(mine)} leaves do not"
@@ -47,7 +47,7 @@ def _idle(facts: Facts) -> Iterator[tuple[Authority, Authority]]:
         if ca is None or ca.secret in used or not ca.signer.is_ca or not facts.authorities:
             continue
         trusted = any(ca.anchor in trust.anchors for trust in facts.trusts)
-        if trusted and not any(facts.signed_by(leaf, ca.signer) for leaf in facts.issued):
+        if trusted and not any(leaf.signed_by(ca.signer) for leaf in facts.issued):
             yield ca, next(iter(facts.authorities.values()))
 
 

@@ -24,7 +24,7 @@ class Outcome(StrEnum):
     IDLE = "notApplicable"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Found:
     """One problem, and the check that explains it."""
 

@@ -26,7 +26,7 @@ from kntls.model.objects import Object, ObjectRef, condition, dig, is_true, labe
 from kntls.pki.bundle import is_strict
 from kntls.pki.chain import verify
 from kntls.pki.pem import has_private_key
-from kntls.trust.bundles import Owner, TrustBundle, bundles, eventing_copies, published
+from kntls.trust.bundles import Owner, TrustBundle, bundles, eventing_copies
 from kntls.trust.consumers import EffectiveTrust
 from kntls.trust.impact import names_asked
 
@@ -257,7 +257,7 @@ def only_cas(facts: Facts) -> Iterator[Problem]:
 )
 def no_keys(facts: Facts) -> Iterator[Problem]:
     """Values with a private-key block."""
-    for bundle in (*bundles(facts.observation), *published(facts.observation)):
+    for bundle in (*bundles(facts.observation), *facts.published):
         for key, text in bundle.data.items():
             if has_private_key(text):
                 yield Problem(bundle.ref, f"key {key} holds a private key", "kntls rotate-ca --new-secret NAME")
@@ -314,7 +314,7 @@ def label_true(facts: Facts) -> Iterator[Problem]:
 )
 def published_covers(facts: Facts) -> Iterator[Problem]:
     """Cluster-local leaves that published trust refuses."""
-    for bundle in published(facts.observation):
+    for bundle in facts.published:
         for leaf in facts.issued:
             if not leaf.material or leaf.material.ref.name in (USER_CERTIFICATE, ROUTING_CERTIFICATE):
                 continue
@@ -351,7 +351,7 @@ def _uses_at_start(pod: Object, name: str) -> bool:
 )
 def fresh(facts: Facts) -> Iterator[Problem]:
     """Pods older than the published ConfigMap they took at start."""
-    for bundle in published(facts.observation):
+    for bundle in facts.published:
         obj = facts.observation.find(bundle.ref)
         entries = dig(obj or {}, "metadata", "managedFields", default=[])
         written = max(filter(None, (parse_time(entry.get("time")) for entry in entries)), default=None)
@@ -440,7 +440,7 @@ def synced(facts: Facts) -> Iterator[Problem]:
 def no_clash(facts: Facts) -> Iterator[Problem]:
     """Published ConfigMaps that Eventing would overwrite."""
     copies = eventing_copies(facts.observation)
-    for bundle in published(facts.observation):
+    for bundle in facts.published:
         if bundle.ref.kind == CONFIG_MAP and bundle.ref.name in copies and bundle.ref.namespace != EVENTING:
             reason = f"{EVENTING} has a bundle of that name and will copy it over this one"
             yield Problem(bundle.ref, reason, f"kntls trust publish --namespace {bundle.ref.namespace} --name OTHER")

@@ -16,7 +16,6 @@ from kntls.model.objects import Object, ObjectRef, dig, labels_of, name_of, name
 from kntls.pki.certificate import Certificate
 from kntls.pki.chain import time_problem, verify
 from kntls.pki.san import SanSet
-from kntls.trust.bundles import published
 from kntls.trust.impact import names_asked
 
 KNATIVE = "networking.internal.knative.dev/Certificate"
@@ -95,7 +94,7 @@ def _key(facts: Facts, leaf: Leaf) -> str:
 
 def _issuer(facts: Facts, leaf: Leaf) -> str:
     ca = facts.authority_of(leaf)
-    if ca is None or facts.signed_by(leaf, ca.signer):
+    if ca is None or leaf.signed_by(ca.signer):
         return ""
     return f"signed by {leaf.x509.issuer if leaf.x509 else '?'}, {leaf.issuer} signs with {ca.signer}"
 
@@ -105,7 +104,7 @@ def _chain(facts: Facts, leaf: Leaf) -> str:
     ca, held = facts.authority_of(leaf), leaf.material
     if held is None or not held.chain:
         return ""
-    current = ca is not None and facts.signed_by(leaf, ca.signer)
+    current = ca is not None and leaf.signed_by(ca.signer)
     roots = (ca.anchor,) if ca is not None and current else held.ca_crt
     verdict = verify(held.chain[0], intermediates=held.chain[1:], roots=roots, at=held.chain[0].not_before)
     return "" if verdict.ok or not roots else verdict.reason
@@ -125,7 +124,7 @@ def _acceptances(facts: Facts, leaf: Leaf, kind: str) -> Iterator[Acceptance]:
             if not names_asked(trust.consumer, leaf):
                 continue
         yield Acceptance(f"{trust.consumer.name} in {trust.consumer.namespace}", verdict.reason)
-    for bundle in published(facts.observation) if kind == "cluster-local" else ():
+    for bundle in facts.published if kind == "cluster-local" else ():
         verdict = verify(chain[0], intermediates=chain[1:], roots=bundle.certificates, at=facts.at)
         yield Acceptance(f"workloads with {bundle.ref}", verdict.reason)
 

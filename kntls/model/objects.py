@@ -12,7 +12,7 @@ Object = Mapping[str, Any]
 """A Kubernetes object as the API server sends it; a Secret's keys are already gone (see `kntls.observe`)."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class ObjectRef:
     """Which object: kind, namespace (empty for cluster-scoped) and name."""
 
@@ -34,7 +34,8 @@ def dig(obj: Object, *path: str, default: Any = None) -> Any:
     """The value at a path of keys, or `default` where any step is missing or not a mapping."""
     value: Any = obj
     for key in path:
-        if not isinstance(value, Mapping) or key not in value:
+        # Nearly every mapping is a dict, and asking for the abstract one is slow.
+        if not isinstance(value, (dict, Mapping)) or key not in value:
             return default
         value = value[key]
     return default if value is None else value

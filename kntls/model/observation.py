@@ -54,20 +54,28 @@ class Observation:
     """Whether this is a cluster; files cannot answer everything."""
 
     @cached_property
-    def _index(self) -> dict[tuple[Kind, str, str], Object]:
-        return {(kind, namespace_of(obj), name_of(obj)): obj for kind, items in self.objects.items() for obj in items}
+    def _indexes(self) -> dict[Kind, dict[str, dict[str, Object]]]:
+        return {}
+
+    def _index(self, kind: Kind) -> dict[str, dict[str, Object]]:
+        """The objects of a kind by namespace and name; made when first asked for."""
+        if kind not in self._indexes:
+            index: dict[str, dict[str, Object]] = {}
+            for obj in self.objects.get(kind, ()):
+                index.setdefault(namespace_of(obj), {})[name_of(obj)] = obj
+            self._indexes[kind] = index
+        return self._indexes[kind]
 
     def all(self, kind: Kind, *, namespace: str | None = None, label: str | None = None) -> Iterator[Object]:
         """Objects of a kind, optionally of one namespace and carrying a label (whatever its value)."""
-        for obj in self.objects.get(kind, ()):
-            if namespace is not None and namespace_of(obj) != namespace:
-                continue
+        every = self.objects.get(kind, ()) if namespace is None else self._index(kind).get(namespace, {}).values()
+        for obj in every:
             if label is None or label in labels_of(obj):
                 yield obj
 
     def get(self, kind: Kind, name: str, namespace: str = "") -> Object | None:
         """One object, or None."""
-        return self._index.get((kind, namespace, name))
+        return self._index(kind).get(namespace, {}).get(name)
 
     def find(self, ref: ObjectRef) -> Object | None:
         """The object a reference names, or None."""
@@ -75,7 +83,7 @@ class Observation:
 
     def mentions(self, namespace: str) -> bool:
         """Whether any object of that namespace was seen."""
-        return any(space == namespace for _, space, _ in self._index)
+        return any(namespace in self._index(kind) for kind in self.objects)
 
     def knows(self, kind: Kind) -> bool:
         """Whether this kind was read at all (an empty list is knowledge; a missing one is not)."""

@@ -238,15 +238,15 @@ def _signature_problem(child: Certificate, issuer: Certificate, *, trusted: bool
 
 
 def made_by(child: Certificate, issuer: Certificate) -> bool:
-    """Whether the issuer's key made the child's signature; remembered where the child is a CA.
+    """Whether the issuer's key made the child's signature; remembered, because it is the slowest thing to find out.
 
-    The same few CA certificates come with every leaf. A signature is a fact about bytes: remembering it cannot change
-    a verdict.
+    The same few CA certificates come with every leaf, and many judgements ask about the same leaf. A signature is a
+    fact about bytes: remembering it cannot change a verdict.
     """
-    return _remembered(child, issuer) if child.is_ca else child.signature_matches(issuer)
+    return _remembered(child, issuer)
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=65536)
 def _remembered(child: Certificate, issuer: Certificate) -> bool:
     return child.signature_matches(issuer)
 

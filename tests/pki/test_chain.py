@@ -137,6 +137,16 @@ def test_remembered_signatures_change_no_verdict(leaf, sent, roots):
     assert verify(leaf, intermediates=sent, roots=roots, at=AT) == first
 
 
+def test_a_signature_is_checked_once_however_often_it_is_asked_about(monkeypatch):
+    checked = []
+    ca = new_ca("ca1", lifetime=YEAR, at=AT)
+    leaf = issue(ca, dns=["a.example"], lifetime=YEAR, at=AT).certificate
+    matches = Certificate.signature_matches
+    monkeypatch.setattr(Certificate, "signature_matches", lambda own, by: checked.append(own) or matches(own, by))
+    assert all(verify(leaf, roots=[ca.certificate], at=AT) for _ in range(3))
+    assert checked == [leaf]
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(LEAVES), _SOME, _SOME)
 def test_of_sound_certificates_go_accepts_all_that_envoy_accepts(leaf, sent, roots):
