@@ -3,45 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import EllipsisType
 from typing import Any
 
-from kntls.model.kinds import CERTIFICATE, KCERT, KINGRESS, KSERVICE, NAMESPACE, REVISION, ROUTE, Kind
-from kntls.observe.slim import slim
+from kntls.model.kinds import (
+    CERTIFICATE,
+    CERTIFICATE_REQUEST,
+    ENDPOINT_SLICE,
+    KCERT,
+    KINGRESS,
+    KSERVICE,
+    NAMESPACE,
+    POD,
+    REVISION,
+    ROUTE,
+    SERVICE,
+    Kind,
+)
+from kntls.observe.live import EVERYTHING
+from kntls.observe.slim import shared, slim
 
-_NAMED = ("metadata.name", "metadata.namespace")
-_MARKED = (*_NAMED, "metadata.labels", "metadata.ownerReferences", "metadata.uid")
-FIELDS: dict[Kind, tuple[str, ...]] = {
-    NAMESPACE: _NAMED,
-    KSERVICE: (*_NAMED, "spec.template.spec.containers", "status.conditions"),
-    REVISION: (*_NAMED, "status.conditions"),
-    ROUTE: (*_NAMED, "status.url", "status.address", "status.conditions"),
-    KINGRESS: (*_NAMED, "spec.tls"),
-    KCERT: (*_MARKED, "spec", "status.conditions"),
-    CERTIFICATE: (*_MARKED, "metadata.generation", "metadata.annotations", "spec", "status"),
+Shape = Mapping[str, "Shape"] | EllipsisType
+"""Which keys of a mapping, or of each mapping in a list, are kept; `...` keeps a value whole."""
+
+_NAMED: dict[str, Shape] = {"name": ..., "namespace": ...}
+_MARKED: dict[str, Shape] = {**_NAMED, "labels": ..., "ownerReferences": ..., "uid": ...}
+_CONDITIONED: dict[str, Shape] = {"conditions": {"type": ..., "status": ..., "reason": ..., "message": ...}}
+_STARTED: dict[str, Shape] = {
+    "name": ...,
+    "env": {"valueFrom": ...},
+    "envFrom": ...,
+    "volumeMounts": {"name": ..., "subPath": ...},
+}
+FIELDS: dict[Kind, Mapping[str, Shape]] = {
+    NAMESPACE: {"metadata": _NAMED},
+    KSERVICE: {
+        "metadata": _NAMED,
+        "spec": {"template": {"spec": {"containers": {"image": ...}}}},
+        "status": _CONDITIONED,
+    },
+    REVISION: {"metadata": _NAMED, "status": _CONDITIONED},
+    ROUTE: {"metadata": _NAMED, "status": {**_CONDITIONED, "url": ..., "address": ...}},
+    KINGRESS: {"metadata": _NAMED, "spec": {"tls": {"secretName": ..., "secretNamespace": ...}}},
+    KCERT: {"metadata": _MARKED, "spec": ..., "status": _CONDITIONED},
+    CERTIFICATE: {"metadata": {**_MARKED, "generation": ...}, "spec": ..., "status": ...},
+    CERTIFICATE_REQUEST: {
+        "metadata": {**_NAMED, "ownerReferences": {"uid": ...}, "creationTimestamp": ...},
+        "status": _CONDITIONED,
+    },
+    POD: {
+        "metadata": {**_NAMED, "labels": ..., "deletionTimestamp": ..., "creationTimestamp": ...},
+        "spec": {"containers": _STARTED, "volumes": ...},
+        "status": {**_CONDITIONED, "podIP": ..., "startTime": ..., "containerStatuses": ...},
+    },
 }
 """Of these kinds only these fields are kept; of all others everything that `kntls.observe` keeps."""
-CONDITIONS = {REVISION: {"Ready"}, KSERVICE: {"Ready"}, KCERT: {"Ready"}, ROUTE: {"Ready", "CertificateProvisioned"}}
+CONDITIONS = {
+    REVISION: {"Ready"},
+    KSERVICE: {"Ready"},
+    KCERT: {"Ready"},
+    ROUTE: {"Ready", "CertificateProvisioned"},
+    POD: {"Ready"},
+    CERTIFICATE_REQUEST: {"Approved", "Denied"},
+}
+"""Of these kinds only these conditions are kept."""
+SEEN = EVERYTHING - {SERVICE, ENDPOINT_SLICE}
+"""The kinds that checks look at."""
 
 
-def _put(kept: dict[str, Any], obj: Mapping[str, Any], path: str) -> None:
-    *parents, last = path.split(".")
-    source: Any = obj
-    for step in parents:
-        source = source.get(step) if isinstance(source, Mapping) else None
-    if isinstance(source, Mapping) and last in source:
-        for step in parents:
-            kept = kept.setdefault(step, {})
-        kept[last] = source[last]
+def _part(value: Any, shape: Shape) -> Any:
+    if isinstance(shape, EllipsisType):
+        return value
+    if isinstance(value, list):
+        return [_part(entry, shape) for entry in value]
+    if isinstance(value, dict):
+        return {key: _part(value[key], part) for key, part in shape.items() if key in value}
+    return value
 
 
 def essence(kind: Kind, obj: Mapping[str, Any]) -> dict[str, Any]:
     """The object as checks see it."""
     if kind not in FIELDS:
         return slim(kind, obj)
-    kept: dict[str, Any] = {"apiVersion": kind.api_version, "kind": kind.manifest_kind}
-    for path in FIELDS[kind]:
-        _put(kept, obj, path)
-    if kind in CONDITIONS and "conditions" in kept.get("status", {}):
+    kept = {"apiVersion": kind.api_version, "kind": kind.manifest_kind, **_part(obj, FIELDS[kind])}
+    if kind in CONDITIONS and (kept.get("status") or {}).get("conditions"):
         wanted = [entry for entry in kept["status"]["conditions"] if entry.get("type") in CONDITIONS[kind]]
         kept["status"]["conditions"] = wanted
-    return slim(kind, kept)
+    found: dict[str, Any] = shared(kept, mappings=True)
+    return found

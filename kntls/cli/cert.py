@@ -22,11 +22,12 @@ Which = Annotated[list[str] | None, typer.Argument(help="certificates to look at
 
 def _judged(common: Common, names: list[str] | None) -> tuple[Observation, tuple[Verification, ...]]:
     """The observation and every wanted Certificate, judged. Raises `NotFound` for a name that is not there."""
+    from kntls.checks.essence import SEEN, essence
     from kntls.checks.facts import Facts
     from kntls.checks.verification import verifications
     from kntls.model.kinds import CERTIFICATE, CLUSTER_ISSUER, KCERT, SECRET
 
-    seen = observe(common, (CERTIFICATE, KCERT, CLUSTER_ISSUER, SECRET))
+    seen = observe(common, (CERTIFICATE, KCERT, CLUSTER_ISSUER, SECRET), kinds=SEEN, reduce=essence)
     found = verifications(Facts(seen), common.namespace or "")
     for name in names or ():
         if not any(_means(name, entry) for entry in found):

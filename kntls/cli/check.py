@@ -51,20 +51,21 @@ def _kinds() -> list[Kind]:
     return [HANDSHAKES, CRD, SELF_SUBJECT_ACCESS_REVIEW, LOG]
 
 
-def _session(common: Common) -> Live:
-    """Connect, observe, and gather the evidence only checks need."""
+def _session(common: Common, *, smoke: bool = False) -> Live:
+    """Connect, observe, and gather the evidence only checks need; Services only for a smoke test."""
     from kntls.checks.certmanager import REQUIRED_CRDS
-    from kntls.checks.essence import essence
+    from kntls.checks.essence import SEEN, essence
     from kntls.checks.facts import Facts
     from kntls.checks.permissions import everything
-    from kntls.model.kinds import CRD, LOG, SELF_SUBJECT_ACCESS_REVIEW
+    from kntls.model.kinds import CRD, KSERVICE, LOG, SELF_SUBJECT_ACCESS_REVIEW
     from kntls.observe.access import asking
     from kntls.observe.evidence import definitions, log_lines
 
     def silent(observation: Observation) -> list[ObjectRef]:
         return [shown.server for shown in observation.presented if shown.role == "queue-proxy" and shown.error]
 
-    session = live(common, partial=True, reduce=essence)
+    kinds = SEEN | {KSERVICE} if smoke else SEEN
+    session = live(common, partial=True, kinds=kinds, reduce=essence)
     session.observer.senses = {
         **session.observer.senses,
         CRD: definitions(REQUIRED_CRDS),
@@ -77,9 +78,9 @@ def _session(common: Common) -> Live:
 
 
 def _again(session: Live) -> Observation:
-    from kntls.observe.live import EVERYTHING
+    from kntls.checks.essence import SEEN
 
-    return session.look([*EVERYTHING, *_kinds()], session.observation)
+    return session.look([*SEEN, *_kinds()], session.observation)
 
 
 def _offline(common: Common) -> Observation:
@@ -215,7 +216,7 @@ def check(
             raise UsageError("files do not change", where="-f", fix="leave --fix, --smoke and --wait out")
         report = _judge(_offline(common), chosen, common.namespace)
     else:
-        session = _session(common)
+        session = _session(common, smoke=smoke)
         if smoke:
             return _smoke(session, common, image, output)
         report = _until_right(session, chosen, common.namespace, 0.0 if fix else limit)

@@ -94,10 +94,17 @@ class Live:
         return self.observation
 
 
-def live(common: Common, *, handshakes: bool = False, partial: bool = False, reduce: Reduce | None = None) -> Live:
+def live(
+    common: Common,
+    *,
+    handshakes: bool = False,
+    partial: bool = False,
+    kinds: frozenset[Kind] | None = None,
+    reduce: Reduce | None = None,
+) -> Live:
     """Connect and observe everything once; with `handshakes`, greet every server as well.
 
-    `reduce` says what is kept of each object where that is less than usual.
+    `kinds` and `reduce` say what is read, and what is kept of each object, where that is less than usual.
 
     Raises `Forbidden` where what nothing can be judged without may not be read, unless a `partial` answer will do.
     """
@@ -112,7 +119,7 @@ def live(common: Common, *, handshakes: bool = False, partial: bool = False, red
     observer = Observer(cluster, senses={HANDSHAKES: sense(dialer_for)})
     observer.reduce = reduce or observer.reduce
     session = Live(cluster, observer)
-    observation = session.look(EVERYTHING - {SECRET})
+    observation = session.look((EVERYTHING if kinds is None else kinds) - {SECRET})
     if not partial:
         _require(observation)
     try:
@@ -144,14 +151,21 @@ def live_or_files(common: Common, needs: Sequence[Kind] = (), *, handshakes: boo
     return Offline(observe(common, needs)) if common.files else live(common, handshakes=handshakes)
 
 
-def observe(common: Common, needs: Sequence[Kind] = (), *, handshakes: bool = False) -> Observation:
-    """An observation of whatever the flags mean: files with `-f`, else a cluster.
+def observe(
+    common: Common,
+    needs: Sequence[Kind] = (),
+    *,
+    handshakes: bool = False,
+    kinds: frozenset[Kind] | None = None,
+    reduce: Reduce | None = None,
+) -> Observation:
+    """An observation of whatever the flags mean: files with `-f`, else a cluster, read as `live` does.
 
     Of the kinds that it `needs`, those of which the files hold nothing are told of and listed as not looked at.
     Raises `NotFound` where `-n` names a namespace that is not there.
     """
     if not common.files:
-        found = live(common, handshakes=handshakes).observation
+        found = live(common, handshakes=handshakes, kinds=kinds, reduce=reduce).observation
     else:
         from kntls.observe.files import from_files
 
