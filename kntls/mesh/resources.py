@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from kntls.errors import InputError
 from kntls.mesh import schema
+from kntls.observe import manifests
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_SUFFIXES = (".yaml", ".yml", ".json")
 _HOMES = {kind: group for group, kinds in schema.GROUPS.items() for kind in kinds}
 _AMBIGUOUS = frozenset({"Gateway"})  # gateway.networking.k8s.io has one too
 
@@ -118,73 +113,22 @@ def read(paths: Sequence[str], *, stdin: str | None = None) -> Resources:
     """
     objects: list[Resource] = []
     bundles: dict[str, tuple[Resource, ...]] = {}
-    for name, text in _texts(paths, stdin):
-        for location, document in _documents(name, text):
+    for name, text in manifests.texts(paths, stdin):
+        for location, document in manifests.documents(name, text):
             if set(document) == {"bundles"}:
                 bundles |= _bundles(name, document["bundles"])
             else:
-                objects += _flatten(location, document)
+                objects += _resources(location, document)
     return Resources(tuple(objects), bundles)
 
 
 def from_objects(objects: Iterable[Mapping[str, Any]], location: str = "") -> Resources:
     """Resources from objects at hand (an API server's answer), checked as `read` checks."""
-    return Resources(tuple(found for item in objects for found in _flatten(location, item)))
+    return Resources(tuple(found for item in objects for found in _resources(location, item)))
 
 
-def _texts(paths: Sequence[str], stdin: str | None) -> Iterator[tuple[str, str]]:
-    for path in paths:
-        if path == "-":
-            yield "standard input", sys.stdin.read() if stdin is None else stdin
-            continue
-        for file in _files(Path(path)):
-            try:
-                yield str(file), file.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise InputError(f"cannot be read: {error}", where=str(file)) from error
-
-
-def _files(path: Path) -> list[Path]:
-    if not path.exists():
-        raise InputError("no such file or directory", where=str(path))
-    if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES and file.is_file())
-        if not found:
-            raise InputError("holds no .yaml, .yml or .json file", where=str(path))
-        return found
-    return [path]
-
-
-def _documents(name: str, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    try:
-        documents = list(yaml.load_all(text, Loader=_LOADER))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "unreadable"
-        raise InputError(f"not YAML: {problem}", where=f"{name}{line}") from error
-    for index, document in enumerate(documents, start=1):
-        location = f"{name} document {index}" if len(documents) > 1 else name
-        if document is None:
-            continue
-        if not isinstance(document, Mapping):
-            raise InputError("is not a Kubernetes object", where=location)
-        yield location, document
-
-
-def _flatten(location: str, document: Mapping[str, Any]) -> list[Resource]:
-    kind = document.get("kind")
-    if isinstance(kind, str) and kind.endswith("List") and isinstance(document.get("items"), list):
-        found: list[Resource] = []
-        for index, item in enumerate(document["items"]):
-            place = f"{location} item {index}"
-            if not isinstance(item, Mapping):
-                raise InputError("is not a Kubernetes object", where=place)
-            # the items of a typed list may leave out what the list says
-            typed = {"kind": kind.removesuffix("List"), "apiVersion": document.get("apiVersion", "")}
-            found += _flatten(place, {**(typed if kind != "List" else {}), **item})
-        return found
-    return [_checked(Resource(document, location))]
+def _resources(location: str, document: Mapping[str, Any]) -> Iterator[Resource]:
+    return (_checked(Resource(body, place)) for place, body in manifests.objects(location, document))
 
 
 def _bundles(name: str, bundles: Any) -> dict[str, tuple[Resource, ...]]:

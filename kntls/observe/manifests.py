@@ -1,0 +1,93 @@
+"""Manifests as the objects they hold, each with the place where it stands: the one reader of YAML and JSON files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from kntls.errors import InputError
+
+SUFFIXES = (".json", ".yaml", ".yml")
+"""Files of a directory that are read."""
+_NO_OBJECT = "is not a Kubernetes object: there is no apiVersion and kind"
+
+
+def texts(paths: Iterable[str], stdin: str | None = None) -> Iterator[tuple[str, str]]:
+    """Name and text of each file: files, directories (recursively), or `-` for standard input.
+
+    `stdin` replaces standard input. Raises `InputError` for what is not there, is no text, or holds no manifest.
+    """
+    for path in paths:
+        if path == "-":
+            yield "standard input", sys.stdin.read() if stdin is None else stdin
+            continue
+        for file in _files(Path(path)):
+            try:
+                yield str(file), file.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                why = getattr(error, "strerror", None) or "it is no text"
+                raise InputError(f"cannot be read: {why}", where=str(file)) from None
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise InputError("no such file or directory", where=str(path))
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+    if not found:
+        raise InputError(f"no file in it ends in {', '.join(SUFFIXES)}", where=str(path))
+    return found
+
+
+def documents(name: str, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The documents of a text, empty ones left out, each with its place: `policies.yaml document 2`.
+
+    Raises `InputError` for text that is not YAML and for a document that is no mapping.
+    """
+    parsed = _parsed(name, text)
+    for number, document in enumerate(parsed, start=1):
+        place = f"{name} document {number}" if len(parsed) > 1 else name
+        if document is None:
+            continue
+        if not isinstance(document, Mapping):
+            raise InputError(_NO_OBJECT, where=place)
+        yield place, document
+
+
+def _parsed(name: str, text: str) -> list[Any]:
+    if text.lstrip().startswith("{"):
+        try:
+            return [json.loads(text)]  # far faster, and what kubectl writes is large
+        except ValueError:
+            pass
+    import yaml
+
+    try:
+        return list(yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "unreadable"
+        raise InputError(f"not YAML: {problem}", where=f"{name}{line}") from None
+
+
+def objects(place: str, document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The objects of a document, each with its place: those of a list one by one, else the document itself.
+
+    The items of a typed list (`PodList`) may leave out what the list says. Raises `InputError` for an item that is no
+    mapping.
+    """
+    kind = str(document.get("kind") or "List")
+    if not kind.endswith("List") or not isinstance(document.get("items"), list):
+        yield place, document
+        return
+    typed = {"apiVersion": document.get("apiVersion", ""), "kind": kind.removesuffix("List")} if kind != "List" else {}
+    for index, item in enumerate(document["items"]):
+        where = f"{place} item {index}"
+        if not isinstance(item, Mapping):
+            raise InputError(_NO_OBJECT, where=where)
+        yield from objects(where, {**typed, **item})
