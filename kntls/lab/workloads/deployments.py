@@ -97,6 +97,9 @@ class Deployments:
         old = sorted((one for one in mine if one is not new), key=_revision)
         if new is None:
             new = self._new_set(deployment, wanted, old)
+        elif _revision(new) < (newest := max(map(_revision, old), default=0)):
+            metadata = {**new["metadata"], "annotations": {**annotations_of(new), REVISION: str(newest + 1)}}
+            new = self.client.change(REPLICA_SETS, new, metadata=metadata)
         revision = annotations_of(new)[REVISION]
         if annotations_of(deployment).get(REVISION) != revision:
             metadata = {**deployment["metadata"], "annotations": {**annotations_of(deployment), REVISION: revision}}
