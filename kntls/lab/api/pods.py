@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BufferedIOBase
 from typing import Protocol
@@ -17,6 +18,7 @@ from kntls.lab.api.websocket import WebSocket
 from kntls.lab.objects import Object, name_of
 
 STDOUT, STDERR, ERROR = 1, 2, 3
+FOLLOW_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,42 @@ class NoRuntime:
         return Finished(stderr=f"exec: {command[0]}: not found in the lab's pods\n".encode(), code=127)
 
 
-def log(call: Call, runtime: Runtime) -> Response:
-    """GET of a pod's `log`."""
+def log(call: Call, runtime: Runtime, stopping: Callable[[], bool] = lambda: False) -> Response:
+    """GET of a pod's `log`, once or as it grows; raises `ApiError` 400 for the log of a run that never was."""
     pod, container = _container(call)
-    text = runtime.log(pod, container)
-    tail = call.request.param("tailLines")
-    lines = text.splitlines(keepends=True)
-    return Response("".join(lines[-int(tail) :] if tail.isdigit() else lines), content_type="text/plain")
+    if call.request.flag("previous") and not _restarts(pod, container):
+        raise bad_request(f'previous terminated container "{container}" in pod "{name_of(pod)}" not found')
+    lines, tail = runtime.log(pod, container).splitlines(keepends=True), call.request.param("tailLines")
+    text = "".join(lines[max(len(lines) - int(tail), 0) :] if tail.isdigit() else lines)
+    if not call.request.flag("follow"):
+        return Response(text, content_type="text/plain")
+    return Response(stream=_followed(call, runtime, container, text, lines, stopping), content_type="text/plain")
+
+
+def _restarts(pod: Object, container: str) -> int:
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    return sum(int(one.get("restartCount") or 0) for one in statuses if one["name"] == container)
+
+
+def _followed(
+    call: Call, runtime: Runtime, container: str, text: str, known: list[str], stopping: Callable[[], bool]
+) -> Iterator[bytes]:
+    """What was said so far, then what is added until the pod is gone; an empty piece while there is nothing new."""
+    yield text.encode()
+    while not stopping():
+        pod = call.store.find(call.resource, call.target.namespace, call.target.name)
+        if pod is None:
+            return
+        lines = runtime.log(pod, container).splitlines(keepends=True)
+        yield "".join(_added(known, lines)).encode()
+        known = lines
+        time.sleep(FOLLOW_SECONDS)
+
+
+def _added(known: list[str], lines: list[str]) -> list[str]:
+    """The lines after those already sent, of which the oldest may have been dropped meanwhile."""
+    start = next(start for start in range(len(known) + 1) if known[start:] == lines[: len(known) - start])
+    return lines[len(known) - start :]
 
 
 def _container(call: Call) -> tuple[Object, str]:

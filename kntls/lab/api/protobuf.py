@@ -109,6 +109,37 @@ def _value(kind: str, raw: int | bytes) -> Any:
 
 
 _EMPTY = ("", 0, None)
+_POINTERS = frozenset(
+    {
+        "activeDeadlineSeconds",
+        "backoffLimit",
+        "completions",
+        "failedJobsHistoryLimit",
+        "gracePeriodSeconds",
+        "maxSurge",
+        "maxUnavailable",
+        "minAvailable",
+        "minReplicas",
+        "parallelism",
+        "replicas",
+        "revisionHistoryLimit",
+        "runAsGroup",
+        "runAsUser",
+        "successfulJobsHistoryLimit",
+        "terminationGracePeriodSeconds",
+        "tolerationSeconds",
+        "ttlSecondsAfterFinished",
+    }
+)
+"""Numbers that are pointers in Go: a zero of theirs was stated, where another's may only be unset."""
+_INLINE = (
+    "volumeSource",
+    "handler",
+    "localObjectReference",
+    "ingressRuleValue",
+    "ephemeralContainerCommon",
+    "rule",
+)
 
 
 def _message(kind: str, data: bytes) -> dict[str, Any]:
@@ -125,21 +156,28 @@ def _message(kind: str, data: bytes) -> dict[str, Any]:
             result.setdefault(name, {})[key.decode() if isinstance(key, bytes) else str(key)] = value
         elif of.endswith("[]"):
             result.setdefault(name, []).append(_value(of.removesuffix("[]"), raw))
-        elif (value := _value(of, raw)) not in _EMPTY or isinstance(value, bool):
+        elif (value := _value(of, raw)) not in _EMPTY or isinstance(value, bool) or name in _POINTERS:
             result[name] = value
     return _flat(kind, result)
 
 
 def _flat(kind: str, value: dict[str, Any]) -> dict[str, Any]:
     """Messages that JSON inlines: a volume's source, a probe's handler, the reference in a selector."""
-    for name in ("volumeSource", "handler", "localObjectReference"):
-        if name in value and name in dict(_messages()[kind].values()):
+    for name in _INLINE:
+        if isinstance(value.get(name), dict) and name in dict(_messages()[kind].values()):
             value |= value.pop(name)
     return value
 
 
 def decode(body: bytes) -> dict[str, Any]:
     """An object from its envelope (k8s.io/apimachinery, runtime.Unknown). Raises `ApiError` 400."""
+    try:
+        return _enclosed(body)
+    except (IndexError, ValueError, AttributeError, struct.error) as error:
+        raise bad_request("the body is no protobuf message of its type") from error
+
+
+def _enclosed(body: bytes) -> dict[str, Any]:
     envelope = dict(_fields(body[len(MAGIC) :]))
     type_meta, raw = envelope.get("1"), envelope.get("2", b"")
     if not isinstance(type_meta, bytes) or not isinstance(raw, bytes):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +95,7 @@ class Watch:
 
     def _existing(self) -> tuple[list[Object], str]:
         namespace = self.target.namespace or None
-        return self.store.list(self.target.resource, namespace, self.selector)
+        return self.store.list(self.target.resource, namespace, self._selected)
 
     def _shown(self, event: Event | None) -> bytes:
         """The event as this watch sees it: an object that leaves the selection is deleted for it."""
@@ -107,8 +107,9 @@ class Watch:
             return _line("MODIFIED" if before else "ADDED", self.present(event.obj))
         return _line("DELETED", self.present(_last_seen(event))) if before else b""
 
-    def _selected(self, obj: Object) -> bool:
-        return self.selector is None or self.selector(obj)
+    def _selected(self, obj: Mapping[str, Any]) -> bool:
+        named = self.target.name in ("", obj["metadata"]["name"])
+        return named and (self.selector is None or self.selector(obj))
 
     def _bookmark(self, version: str, annotations: dict[str, str] | None = None) -> bytes:
         resource = self.target.resource

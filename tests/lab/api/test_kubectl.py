@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from kntls.lab.api.pods import NoRuntime
 from kntls.lab.resources import CERTIFICATES, CONFIG_MAPS, DEPLOYMENTS, PODS
 from tests.lab.api.conftest import KUBECTL
 
@@ -48,6 +49,16 @@ def test_a_deployment_sent_as_protobuf_keeps_its_template(kubectl, lab, namespac
     container = spec["template"]["spec"]["containers"][0]
     assert (spec["replicas"], container["image"]) == (3, "dev.local/web:1")
     assert container["ports"] == [{"containerPort": 8080, "protocol": "TCP"}]
+
+
+def test_a_zero_that_was_stated_arrives_and_what_json_inlines_is_inlined(kubectl):
+    kubectl("create", "deployment", "none", "--image=dev.local/web:1", "--replicas=0")
+    assert kubectl.json("get", "deployment", "none")["spec"]["replicas"] == 0
+    kubectl("create", "poddisruptionbudget", "any", "--selector=a=b", "--min-available=0")
+    assert kubectl.json("get", "pdb", "any")["spec"]["minAvailable"] == 0
+    kubectl("create", "ingress", "web", "--rule=web.example/=web:80")
+    (rule,) = kubectl.json("get", "ingresses.networking.k8s.io", "web")["spec"]["rules"]
+    assert rule["http"]["paths"][0]["backend"]["service"] == {"name": "web", "port": {"number": 80}}
 
 
 def test_applying_twice_changes_nothing_the_second_time(kubectl):
@@ -141,6 +152,13 @@ def test_get_watch_shows_changes_as_they_happen(kubectl, lab, namespace):
         watching.kill()
 
 
+def test_a_watch_of_one_object_is_told_of_no_other(kubectl, namespace):
+    for name in ("a", "b"):
+        kubectl("create", "configmap", name)
+    raw = kubectl("get", "--raw", f"/api/v1/namespaces/{namespace}/configmaps/a?watch=true&timeoutSeconds=1")
+    assert [json.loads(line)["object"]["metadata"]["name"] for line in raw.splitlines()] == ["a"]
+
+
 def test_explain_and_api_resources_know_the_custom_types(kubectl):
     assert "secretName" in kubectl("explain", "certificate.spec")
     assert "kcert" in kubectl("api-resources", "--api-group=networking.internal.knative.dev")
@@ -207,6 +225,36 @@ def test_logs_and_exec_of_a_pod_without_a_runtime_answer_plainly(kubectl, lab, n
     done = kubectl.run("exec", "p", "--", "ls")
     assert done.returncode == 127
     assert "not found" in done.stderr
+
+
+class Talkative(NoRuntime):
+    """Pods with a log that grows whenever it is read, of which the oldest lines are dropped."""
+
+    def __init__(self):
+        self.said = []
+
+    def log(self, pod, container):
+        self.said.append(f"line {len(self.said) + 1}\n")
+        return "".join(self.said[-2:])
+
+
+def test_a_followed_log_grows_line_by_line_until_the_pod_is_gone(kubectl, lab, namespace, monkeypatch):
+    monkeypatch.setattr(lab.api, "runtime", Talkative())
+    monkeypatch.setattr("kntls.lab.api.pods.FOLLOW_SECONDS", 0.01)
+    pod = {"metadata": {"name": "p", "namespace": namespace}, "spec": {"containers": [{"name": "a", "image": "x"}]}}
+    lab.store.create(PODS, pod)
+    environment = {"KUBECONFIG": str(kubectl.kubeconfig), "KUBECACHEDIR": str(kubectl.cache)}
+    command = [KUBECTL, "-n", namespace, "logs", "-f", "p"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as following:
+        assert [following.stdout.readline() for _ in range(4)] == [f"line {number}\n" for number in (1, 2, 3, 4)]
+        lab.store.delete(PODS, namespace, "p")
+        assert following.wait(20) == 0
+
+
+def test_the_log_of_an_earlier_run_that_never_was_is_refused(kubectl, lab, namespace):
+    pod = {"metadata": {"name": "p", "namespace": namespace}, "spec": {"containers": [{"name": "a", "image": "x"}]}}
+    lab.store.create(PODS, pod)
+    assert 'previous terminated container "a" in pod "p" not found' in kubectl.run("logs", "--previous", "p").stderr
 
 
 def test_describe_shows_events(kubectl, lab, namespace):
