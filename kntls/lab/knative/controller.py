@@ -169,7 +169,7 @@ class KnativeController:
         found = self.client.get(kind, *key_of(wanted))
         if found is None:
             return self.client.create(kind, wanted)
-        fields: dict[str, Any] = {"spec": {**found["spec"], **wanted["spec"]}}
+        fields: dict[str, Any] = {"spec": {**(found.get("spec") or {}), **wanted["spec"]}}
         if not spec_only:
             fields["spec"] = wanted["spec"]
             metadata = clone(found["metadata"])

@@ -140,7 +140,7 @@ def _user_containers(found: Object) -> list[Object]:
     out = []
     for given in found["spec"].get("containers") or []:
         container = {k: v for k, v in given.items() if k != "readinessProbe"}
-        port = next((one["containerPort"] for one in given.get("ports") or []), 8080)
+        port = next((one.get("containerPort") for one in given.get("ports") or []), None) or 8080
         environment = {
             "PORT": str(port),
             "K_REVISION": name_of(found),

@@ -57,6 +57,11 @@ def _check_service(service: Object) -> None:
 def _check_scale(service: Object, autoscaler: Object | None) -> None:
     key = "autoscaling.knative.dev/initial-scale"
     template = (service.get("spec") or {}).get("template") or {}
+    for scale in (key, "autoscaling.knative.dev/min-scale"):
+        value = annotations_of(template).get(scale, "0")
+        if not value.isdigit():
+            what = f"validation failed: invalid value: {value}: spec.template.metadata.annotations.{scale}"
+            raise refusal("validation.webhook.serving.knative.dev", what)
     allowed = ((autoscaler or {}).get("data") or {}).get("allow-zero-initial-scale", "").lower() == "true"
     if annotations_of(template).get(key) == "0" and not allowed:
         where = f"spec.template.metadata.annotations.{key}=0"

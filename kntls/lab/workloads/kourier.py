@@ -169,11 +169,11 @@ class NetKourier(Program):
         Raises:
             Untranslatable: no valid CA, a missing Secret, or a pair that does not fit.
         """
-        part = Part()
-        pairs = self._pairs(ingress)
-        redirect = ingress["spec"].get("httpOption") == "Redirected"
+        part, spec = Part(), ingress.get("spec") or {}
+        pairs = self._pairs(spec)
+        redirect = spec.get("httpOption") == "Redirected"
         roots = self.roots() if self.network.system_internal_tls else ()
-        for rule in ingress["spec"].get("rules") or []:
+        for rule in spec.get("rules") or []:
             is_local = rule.get("visibility") == "ClusterLocal"
             splits = tuple(self._split(split, roots) for path in rule["http"]["paths"] for split in path["splits"])
             secured = part.local_tls if is_local else part.external_tls
@@ -213,19 +213,20 @@ class NetKourier(Program):
                 out += [(one["addresses"][0], int(target)) for one in ready]
         return tuple(sorted(out))
 
-    def _pairs(self, ingress: Object) -> dict[str, Pair]:
+    def _pairs(self, spec: Object) -> dict[str, Pair]:
         out = {}
-        for entry in ingress["spec"].get("tls") or []:
-            secret = self.client.get("secrets", entry["secretNamespace"], entry["secretName"])
+        for entry in spec.get("tls") or []:
+            name = entry.get("secretName", "")
+            secret = self.client.get("secrets", entry.get("secretNamespace", ""), name)
             if secret is None or (self.filters_secrets and CERTIFICATE_UID not in labels_of(secret)):
-                raise Untranslatable(f'failed to fetch secret: secrets "{entry["secretName"]}" not found')
+                raise Untranslatable(f'failed to fetch secret: secrets "{name}" not found')
             data = data_of(secret)
             pair = Pair(data.get("tls.crt", b""), data.get("tls.key", b""))
             try:
                 tls.serving(pair.chain, pair.key, ssl.TLSVersion.TLSv1_2)
             except ssl.SSLError as error:
-                raise Untranslatable(f"failed to use secret {entry['secretName']}: invalid key pair") from error
-            out.update(dict.fromkeys(entry["hosts"], pair))
+                raise Untranslatable(f"failed to use secret {name}: invalid key pair") from error
+            out.update(dict.fromkeys(entry.get("hosts") or (), pair))
         return out
 
     def roots(self) -> tuple[bytes, ...]:

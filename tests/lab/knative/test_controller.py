@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from kntls.lab.answers import ApiError
+from kntls.lab.client import RESOURCES
 from kntls.lab.layouts import tables
 from kntls.lab.layouts.worlds import named
 from kntls.lab.objects import condition
@@ -114,6 +115,26 @@ def test_a_service_may_start_without_a_pod_only_where_the_cluster_allows_it(admi
     )
     with pytest.raises(ApiError, match="initial-scale=0 not allowed by cluster"):
         administrator.world.put(tables.knative_service("cold", "team-a", {"initial-scale": "0"}))
+
+
+def test_a_scale_that_is_no_number_is_refused(administrator):
+    with pytest.raises(ApiError, match=r"invalid value: many: spec.template.metadata.annotations.*/min-scale"):
+        administrator.world.put(tables.knative_service("odd", "team-a", {"min-scale": "many"}))
+
+
+def test_a_kingress_that_somebody_emptied_is_written_anew(administrator):
+    found = administrator.client.get(INGRESSES, "team-a", "hello")
+    administrator.world.store.update(RESOURCES[INGRESSES], {key: found[key] for key in found if key != "spec"})
+    administrator.patch(SERVICES, "team-a", "hello", {"spec": {"template": {"spec": {"timeoutSeconds": 30}}}})
+    until(lambda: (administrator.client.get(INGRESSES, "team-a", "hello") or {}).get("spec"), "a spec again")
+    until(lambda: is_true(administrator.client.get(INGRESSES, "team-a", "hello"), "Ready"), "the gateway took it up")
+
+
+def test_a_port_without_a_number_is_the_default_one(administrator):
+    service = tables.knative_service("vague", "team-a", {"min-scale": "1"})
+    service["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"name": "http1"}]
+    administrator.world.put(service)
+    until(lambda: is_true(administrator.client.get(SERVICES, "team-a", "vague") or {}, "Ready"), "Ready")
 
 
 def test_without_its_webhook_nothing_of_knatives_is_written(administrator):
