@@ -161,7 +161,7 @@ def _crd(new: Object, old: Object | None) -> None:
             "message": "the initial names have been accepted",
         },
     ]
-    stored = [version["name"] for version in spec.get("versions") or () if version.get("storage")]
+    stored = [version.get("name") for version in spec.get("versions") or () if version.get("storage")]
     _set(_part(new, "status"), conditions=conditions, acceptedNames=clone(names), storedVersions=stored)
 
 

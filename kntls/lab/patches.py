@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kntls.lab.answers import ApiError
+from kntls.lab.answers import ApiError, bad_request
 from kntls.lab.shapes import Shape
 
 
@@ -64,6 +64,8 @@ def json_patch(document: Any, operations: Sequence[Mapping[str, Any]]) -> Any:
     """JSON Patch, RFC 6902; raises `ApiError` 422 for an operation that does not fit."""
     result = copy.deepcopy(document)
     for operation in operations:
+        if not isinstance(operation, Mapping):
+            raise bad_request("error decoding patch: an operation is no object")
         result = _operate(result, operation)
     return result
 
@@ -116,6 +118,8 @@ def _put(document: Any, pointer: _Pointer, value: Any) -> Any:
 
 
 def _remove(document: Any, pointer: _Pointer) -> Any:
+    if not pointer.parts:
+        raise pointer.missing("remove")
     pointer.value(document, "remove")
     parent, last = pointer.parent(document, "remove"), pointer.parts[-1]
     del parent[int(last) if isinstance(parent, list) else last]
@@ -141,6 +145,8 @@ def strategic(target: Any, patch: Any, shape: Shape) -> Any:
 
 
 def _merge_field(result: dict[str, Any], key: str, value: Any, patch: Mapping[str, Any], shape: Shape) -> None:
+    if key.startswith(("$deleteFromPrimitiveList/", "$setElementOrder/")) and not isinstance(value, list):
+        raise bad_request(f"error decoding patch: {key} is no list")
     if key.startswith("$deleteFromPrimitiveList/"):
         name = key.partition("/")[2]
         result[name] = [item for item in result.get(name) or [] if item not in value]

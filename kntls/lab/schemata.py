@@ -1,14 +1,14 @@
 """Objects against their schemas: unknown fields dropped, types and rules checked as the API server does.
 
-Built-in types fail to decode (400); custom resources are invalid (422) with one cause a field, worded as
-k8s.io/apiextensions-apiserver words them.
+Built-in types and anybody's `metadata` fail to decode (400) before anything else looks at them; custom resources are
+invalid (422) with one cause a field, worded as k8s.io/apiextensions-apiserver words them.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kntls.lab.answers import ApiError, Cause, bad_request, invalid
@@ -25,7 +25,14 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "object": dict,
 }
 _JSON = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
-_GO = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
+_GO = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object", type(None): "null"}
+_TYPED = {"integer": "numeric (int or float)", "number": "numeric (int or float)", "array": "list", "object": "map"}
+"""How server-side apply (sigs.k8s.io/structured-merge-diff) calls a type, where it is not as a schema does."""
+
+
+def go_type(value: Any) -> str:
+    """What Go's JSON decoder calls a value's type."""
+    return _GO[type(value)]
 
 
 def prune(obj: Object, shape: Shape) -> list[str]:
@@ -60,20 +67,44 @@ def _fits(value: Any, shape: Shape) -> bool:
     return isinstance(value, _TYPES[wanted])
 
 
+def check_types(obj: Mapping[str, Any], shape: Shape, resource: Resource) -> None:
+    """Raise `ApiError` 400 if a value is not of its field's type; of custom resources `metadata` alone counts."""
+    wrong = _first_misfit(obj, shape, resource)
+    if wrong is not None:
+        raise _undecodable(resource, *wrong)
+
+
+def _first_misfit(obj: Mapping[str, Any], shape: Shape, resource: Resource) -> Misfit | None:
+    known = {name: obj[name] for name in ("metadata",) if name in obj} if resource.custom else dict(obj)
+    return next(_misfits(known, shape, ()), None)
+
+
+def check_typed(obj: Mapping[str, Any], shape: Shape, resource: Resource, what: str) -> None:
+    """The same for a server-side apply, which fails with 500; `what` names the object and its type."""
+    wrong = _first_misfit(obj, shape, resource)
+    if wrong is not None:
+        value, field, path = wrong
+        wanted = str(field.schema.get("type"))
+        found = f"&{{{json.dumps(value) if not isinstance(value, str) else value}}}"
+        why = f".{'.'.join(path)}: expected {_TYPED.get(wanted, wanted)}, got {found}"
+        raise ApiError(500, "", f"failed to create typed patch object ({what}): {why}")
+
+
 def check(obj: Object, shape: Shape, resource: Resource) -> None:
-    """Raise `ApiError` 400 (built-in types) or 422 (custom resources) if a value breaks its schema."""
+    """Raise `ApiError` 422 if a custom resource breaks its schema."""
     if not resource.custom:
-        wrong = next(_misfits(obj, shape, ()), None)
-        if wrong is not None:
-            raise _undecodable(resource, *wrong)
         return
     causes = list(_violations({key: value for key, value in obj.items() if key != "metadata"}, shape, ""))
     if causes:
         raise invalid(resource, name_of(obj), causes)
 
 
-def _misfits(value: Any, shape: Shape, path: tuple[str, ...]) -> Iterator[tuple[Any, Shape, tuple[str, ...]]]:
-    """Values of the wrong type with their shape and path; null fits everywhere."""
+Misfit = tuple[Any, Shape, tuple[str, ...]]
+"""A value of the wrong type, the shape it should have, and its path."""
+
+
+def _misfits(value: Any, shape: Shape, path: tuple[str, ...]) -> Iterator[Misfit]:
+    """Values of the wrong type; null fits everywhere but in a list."""
     if value is None:
         return
     if not _fits(value, shape):
@@ -83,6 +114,8 @@ def _misfits(value: Any, shape: Shape, path: tuple[str, ...]) -> Iterator[tuple[
             yield from _misfits(child, shape.field(key), (*path, key))
     elif isinstance(value, list):
         for item in value:
+            if item is None and shape.items.known:
+                yield item, shape.items, path
             yield from _misfits(item, shape.items, path)
 
 
@@ -93,7 +126,7 @@ def _undecodable(resource: Resource, value: Any, shape: Shape, path: tuple[str, 
     field = ".".join(path[: -1 if shape.schema.get("type") == "string" and len(path) == 2 else None]) or path[0]
     return bad_request(
         f'{kind} in version "{resource.version}" cannot be handled as a {kind}: json: cannot unmarshal '
-        f"{_GO[type(value)]} into Go struct field {kind}.{field} of type {go}"
+        f"{go_type(value)} into Go struct field {kind}.{field} of type {go}"
     )
 
 

@@ -14,7 +14,8 @@ Predicate = Callable[[Mapping[str, Any]], bool]
 
 _SET = re.compile(r"^(?P<key>[^\s!=]+)\s+(?P<op>in|notin)\s*\((?P<values>[^)]*)\)$")
 _EQUAL = re.compile(r"^(?P<key>[^\s!=]+)\s*(?P<op>==|=|!=)\s*(?P<value>[^\s=!]*)$")
-_EXISTS = re.compile(r"^(?P<not>!?)\s*(?P<key>[^\s!=(),]+)$")
+_COMPARE = re.compile(r"^(?P<key>[^\s!=<>]+)\s*(?P<op>[<>])\s*(?P<value>-?\d+)$")
+_EXISTS = re.compile(r"^(?P<not>!?)\s*(?P<key>[^\s!=(),<>]+)$")
 _REQUIREMENT = re.compile(r"[^,(]+(?:\([^)]*\))?")
 
 LabelTest = Callable[[Mapping[str, str]], bool]
@@ -29,10 +30,24 @@ def _requirement(text: str) -> LabelTest:
     if match := _EQUAL.match(text):
         key, value, equal = match["key"], match["value"], match["op"] != "!="
         return lambda labels: (labels.get(key) == value) == equal
+    if match := _COMPARE.match(text):
+        return _compared(match["key"], match["op"], int(match["value"]))
     if match := _EXISTS.match(text):
         key, wanted = match["key"], not match["not"]
         return lambda labels: (key in labels) == wanted
     raise bad_request(f"unable to parse requirement: found '{text}', expected: in, notin, =, ==, !=, gt, lt")
+
+
+def _compared(key: str, operator: str, bound: int) -> LabelTest:
+    """Labels that are whole numbers above or below a bound."""
+
+    def holds(found: Mapping[str, str]) -> bool:
+        text = found.get(key, "")
+        if not re.fullmatch(r"-?\d+", text):
+            return False
+        return int(text) > bound if operator == ">" else int(text) < bound
+
+    return holds
 
 
 def labels(selector: str) -> LabelTest:
@@ -74,6 +89,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
         "reportingComponent",
         "source",
     ),
+    "services": ("spec.clusterIP", "spec.type"),
     "nodes": ("spec.unschedulable",),
     "jobs.batch": ("status.successful",),
     "certificates.cert-manager.io": ("spec.issuerRef.group", "spec.issuerRef.kind", "spec.issuerRef.name"),
@@ -104,7 +120,7 @@ def fields(resource: Resource, selector: str) -> Predicate:
 
 
 def _unknown_field(resource: Resource, selector: str, field: str) -> ApiError:
-    if resource.custom:
+    if resource.custom or resource.key in FIELDS:
         return bad_request(f"field label not supported: {field}")
     return bad_request(f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"')
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from kntls.lab import defaults, fieldsets, ownership, patches, validation
+from kntls.lab import defaults, fieldsets, ownership, patches, schemata, validation
 from kntls.lab.answers import (
     ApiError,
     already_exists,
@@ -32,6 +32,7 @@ from kntls.lab.shapes import Shape, Shapes
 from kntls.lab.writing import (
     PLAIN,
     Removal,
+    check_mortal,
     check_preconditions,
     check_version,
     count_generation,
@@ -172,6 +173,7 @@ class Store:
     def create(self, resource: Resource, obj: Mapping[str, Any], writer: Writer = LAB) -> Object:
         """Store a new object; returns it. Raises `ApiError` 404 (no namespace), 409, 422, 403."""
         with self.lock:
+            self._decoded(resource, dict(obj))
             new = self._fresh(resource, obj)
             key = (namespace_of(new), name_of(new))
             if key in self._objects.get(resource.key, {}):
@@ -188,6 +190,7 @@ class Store:
         A resourceVersion in `obj` must be the stored one. Raises `ApiError` 404, 409, 422.
         """
         with self.lock:
+            self._decoded(resource, dict(obj))
             live = self.peek(resource, namespace_of(obj), name_of(obj))
             return self._replace(resource, live, clone(dict(obj)), subresource, writer)
 
@@ -241,6 +244,7 @@ class Store:
         with self.lock:
             live = self._objects.get(resource.key, {}).get((namespace, name))
             manager = Manager(writer.manager, "Apply", resource.api_version, subresource)
+            self._decoded(resource, dict(config))
             stated = self._stated(resource, config, namespace, name)
             if live is None:
                 if subresource:
@@ -263,6 +267,7 @@ class Store:
         with self.lock:
             live = self.peek(resource, namespace, name)
             check_preconditions(resource, live, removal)
+            check_mortal(resource, name)
             admission = Admission("delete", resource, live, live, writer)
             for hook in self.hooks:
                 hook(admission)
@@ -382,11 +387,24 @@ class Store:
                 "the body of the request was in an unknown format - accepted media types include: "
                 "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
             )
+        try:
+            return self._decoded(resource, self._merged(resource, live, patch, kind))
+        except ApiError as error:
+            raise unfitting(resource, name_of(live), error) from error
+
+    def _merged(self, resource: Resource, live: Object, patch: Any, kind: str) -> Any:
         if kind == "json":
-            return patches.json_patch(live, patch)  # type: ignore[no-any-return]
+            return patches.json_patch(live, patch)
         if kind == "strategic":
-            return patches.strategic(live, patch, self.shape(resource))  # type: ignore[no-any-return]
-        return patches.merge(live, patch)  # type: ignore[no-any-return]
+            return patches.strategic(live, self._decoded(resource, patch), self.shape(resource))
+        return patches.merge(live, patch)
+
+    def _decoded(self, resource: Resource, obj: Any) -> Object:
+        """The object, if each of its values is of its field's type; raises `ApiError` 400."""
+        if not isinstance(obj, dict):
+            raise bad_request(f"json: cannot unmarshal {schemata.go_type(obj)} into a {resource.kind}")
+        schemata.check_types(obj, self.shape(resource), resource)
+        return obj
 
     def _stated(self, resource: Resource, config: Mapping[str, Any], namespace: str, name: str) -> Object:
         """The applied configuration with its identity, checked against the path."""

@@ -13,7 +13,7 @@ from typing import Any
 from kntls.lab import validation
 from kntls.lab.answers import ApiError, Cause, broken_precondition, conflict, forbidden, invalid, no_such_path
 from kntls.lab.objects import Object, clone, meta, name_of, namespace_of
-from kntls.lab.resources import Resource
+from kntls.lab.resources import NAMESPACES, Resource
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,16 @@ def check_preconditions(resource: Resource, live: Object, removal: Removal) -> N
         raise broken_precondition(resource, name_of(live), "UID", removal.uid, uid)
     if removal.resource_version is not None and removal.resource_version != version:
         raise broken_precondition(resource, name_of(live), "ResourceVersion", removal.resource_version, version)
+
+
+IMMORTAL = ("default", "kube-system", "kube-public")
+"""Namespaces that the admission plugin NamespaceLifecycle keeps."""
+
+
+def check_mortal(resource: Resource, name: str) -> None:
+    """Raise `ApiError` 403 for the delete of a namespace that every cluster needs."""
+    if resource.key == NAMESPACES.key and name in IMMORTAL:
+        raise forbidden(resource, name, f'{resource} "{name}" is forbidden: this namespace may not be deleted')
 
 
 def check_version(resource: Resource, live: Object, new: Object, patched: bool) -> None:

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 
+from kntls.lab import schemata
 from kntls.lab.answers import ApiError, method_not_allowed
-from kntls.lab.api import discovery, openapi, pods, reviews
+from kntls.lab.api import discovery, openapi, options, pods, reviews
 from kntls.lab.api.access import Gate, User
 from kntls.lab.api.discovery import VERSION
-from kntls.lab.api.messages import Request, Response, Target, decode, decode_object, failure, target
+from kntls.lab.api.messages import Request, Response, Target, decode_object, failure, target
 from kntls.lab.api.verbs import Call, list_all, perform, present, selector
 from kntls.lab.api.watches import Options, Watch
 from kntls.lab.faults import Fault, Faults
 from kntls.lab.objects import Object
 from kntls.lab.resources import PODS, SERVICE_ACCOUNTS
+from kntls.lab.shapes import Shape
 from kntls.lab.store import Store
 
+log = logging.getLogger(__name__)
+PANIC = "This request caused apiserver to panic. Look in the logs for details."
 HEALTH = ("/healthz", "/livez", "/readyz", "/livez/ping", "/readyz/ping", "/healthz/ping")
 FAULTY = ("reset", "throttle", "error", "conflict")
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
+
+
+_TEXTS = {"type": "array", "items": {"type": "string"}}
+_TOKEN_SPEC = {"type": "object", "properties": {"expirationSeconds": {"type": "integer"}, "audiences": _TEXTS}}
+_TOKEN_REQUEST = Shape({"type": "object", "properties": {"spec": _TOKEN_SPEC}}, {})
 
 
 class Api:
@@ -46,6 +56,9 @@ class Api:
             return self._resource(Call(self.store, request, where, user))
         except ApiError as error:
             return failure(error)
+        except Exception:
+            log.exception("%s %s", request.method, request.path)
+            return failure(ApiError(500, "InternalError", PANIC))
 
     def _fault(self, where: Target) -> Fault | None:
         slow = self.faults.take(where.verb, where.resource.key, "slow")
@@ -67,14 +80,17 @@ class Api:
 
     def _resource(self, call: Call) -> Response:
         where = call.target
+        options.check(call.request, where, self.store.version)
         if where.resource.key in reviews.REVIEWS:
             return self._review(call)
         if where.verb == "watch" and not where.subresource:
             return self._watch(call)
         if where.verb == "list" and call.request.param("continue"):
             return list_all(call, gone=bool(self.faults.take("list", where.resource.key, "gone")))
-        if where.resource.key == PODS.key and where.subresource in ("log", "exec", "portforward"):
-            kubelet = {"log": pods.log, "exec": pods.execute, "portforward": pods.port_forward}
+        if where.resource.key == PODS.key and where.subresource == "log":
+            return pods.log(call, self.runtime, self.stopping.is_set)
+        if where.resource.key == PODS.key and where.subresource in ("exec", "portforward"):
+            kubelet = {"exec": pods.execute, "portforward": pods.port_forward}
             return kubelet[where.subresource](call, self.runtime)
         if where.resource.key == SERVICE_ACCOUNTS.key and where.subresource == "token":
             return self._token(call)
@@ -84,6 +100,7 @@ class Api:
         if call.target.verb != "create":
             raise method_not_allowed()
         review = decode_object(call.request, call.target)
+        schemata.check_types(review, self.store.shape(call.resource), call.resource)
         body = reviews.answer(call.resource.key, review, self.gate, call.user, call.target.namespace)
         return Response(body, 201)
 
@@ -96,7 +113,8 @@ class Api:
 
     def _token(self, call: Call) -> Response:
         """POST of a ServiceAccount's `token`: a TokenRequest, answered with its token."""
-        asked = decode(call.request)
+        asked = decode_object(call.request, call.target)
+        schemata.check_types(asked, _TOKEN_REQUEST, call.resource)
         spec = asked.get("spec") or {}
         seconds = int(spec.get("expirationSeconds") or 3600)
         if seconds < 600:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from io import BufferedIOBase
 from typing import Any
 
+from kntls.lab import schemata
 from kntls.lab.answers import ApiError, bad_request, check_name, no_such_path, unsupported_media
 from kntls.lab.api import protobuf
 from kntls.lab.objects import Object
@@ -156,7 +157,7 @@ def decode_object(request: Request, where: Target) -> Object:
         raise bad_request("the object provided is unrecognized (must be of type object)")
     obj = {"apiVersion": where.resource.api_version, "kind": where.resource.kind, **obj}
     _check_kind(obj, where)
-    metadata = obj["metadata"] = dict(obj.get("metadata") or {})
+    metadata = obj["metadata"] = _mapping(obj.get("metadata") or {}, f"{where.resource.kind}.metadata")
     if where.namespace and metadata.setdefault("namespace", where.namespace) != where.namespace:
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
     if where.verb == "update" and where.name:
@@ -164,8 +165,20 @@ def decode_object(request: Request, where: Target) -> Object:
     return obj
 
 
+def _mapping(value: Any, field: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise bad_request(
+            f"json: cannot unmarshal {schemata.go_type(value)} into Go struct field {field} of type object"
+        )
+    return dict(value)
+
+
 def _check_kind(obj: Object, where: Target) -> None:
     resource = where.resource
+    for name in ("apiVersion", "kind"):
+        if not isinstance(obj[name], str):
+            what = f"json: cannot unmarshal {schemata.go_type(obj[name])} into Go struct field .{name} of type string"
+            raise bad_request(f"couldn't get version/kind; json parse error: {what}")
     stated = (obj["apiVersion"], obj["kind"])
     if where.subresource in ("", "status") and stated != (resource.api_version, resource.kind):
         if resource.custom:

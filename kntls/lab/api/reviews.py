@@ -51,7 +51,7 @@ def _access(asked: Asked) -> dict[str, Any]:
 
 
 def _token(asked: Asked) -> dict[str, Any]:
-    user = asked.gate.tokens.user(asked.spec.get("token", ""))
+    user = asked.gate.tokens.user(asked.spec.get("token") or "")
     if user is None:
         return {"user": {}, "error": "[invalid bearer token]"}
     return {"authenticated": True, "user": user.body(), "audiences": ["https://kubernetes.default.svc"]}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +18,12 @@ from kntls.lab.answers import (
     no_such_path,
     unsupported_media,
 )
-from kntls.lab.api import tables
+from kntls.lab.api import options, tables
 from kntls.lab.api.access import User
 from kntls.lab.api.messages import PATCHES, Request, Response, Target, decode, decode_object
 from kntls.lab.objects import Object, meta, name_of, namespace_of
 from kntls.lab.resources import NAMESPACES, SERVICE_ACCOUNTS, Resource
-from kntls.lab.store import Removal, Store, Writer
+from kntls.lab.store import Store, Writer
 
 RETURNED = (
     "pods",
@@ -139,7 +138,7 @@ def _continued(token: str, gone: bool) -> tuple[list[str], str]:
         state = json.loads(base64.urlsafe_b64decode(token))
         return list(state["start"]), str(state["v"])
     except (ValueError, KeyError, TypeError) as error:
-        raise bad_request(f"continue key is not valid: {error}") from error
+        raise bad_request("continue key is not valid: illegal base64 data") from error
 
 
 # ---- writing
@@ -166,6 +165,8 @@ def create(call: Call) -> Response:
     """POST on a collection."""
     obj = decode_object(call.request, call.target)
     headers = _screened(call, obj)
+    if meta(obj).get("resourceVersion"):
+        raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
     stored = call.store.create(call.resource, obj, call.writer())
     return Response(present(call, stored), 201, headers=headers)
 
@@ -222,31 +223,22 @@ def _apply(call: Call, body: Any) -> Response:
 
 def _declared(call: Call, obj: Object) -> dict[str, str]:
     """An apply of a built-in type may state only what its schema declares; raises `ApiError` 500 otherwise."""
-    unknown = schemata.prune(obj, call.store.shape(call.resource))
+    shape = call.store.shape(call.resource)
+    resource = call.resource
+    what = f"{call.target.namespace}/{name_of(obj)}; {resource.group}/{resource.version}, Kind={resource.kind}"
+    schemata.check_typed(obj, shape, call.resource, what)
+    unknown = schemata.prune(obj, shape)
     if unknown:
-        what = f"{call.target.namespace}/{name_of(obj)}; {call.resource.api_version}, Kind={call.resource.kind}"
         why = f"failed to create typed patch object ({what}): .{unknown[0]}: field not declared in schema"
         raise ApiError(500, "", why)
     return {}
 
 
-def _removal(options: Mapping[str, Any], request: Request) -> Removal:
-    """What a delete asks for, from its body or its query."""
-    preconditions = options.get("preconditions") or {}
-    grace = options.get("gracePeriodSeconds", request.param("gracePeriodSeconds") or None)
-    policy = options.get("propagationPolicy") or request.param("propagationPolicy") or "Background"
-    if policy not in ("Background", "Foreground", "Orphan"):
-        raise bad_request(f'invalid propagation policy "{policy}"')
-    return Removal(
-        preconditions.get("uid"), preconditions.get("resourceVersion"), policy, None if grace is None else int(grace)
-    )
-
-
 def delete(call: Call) -> Response:
     """DELETE of one object."""
-    where, options = call.target, decode(call.request)
-    writer = call.writer(dry_run="All" in (options.get("dryRun") or ()))
-    removal = _removal(options, call.request)
+    where, body = call.target, decode(call.request)
+    removal = options.removal(body, call.request)
+    writer = call.writer(dry_run="All" in (body.get("dryRun") or ()))
     last, gone = call.store.delete(call.resource, where.namespace, where.name, removal, writer)
     if not gone or call.resource.key in RETURNED:
         return Response(present(call, last))
@@ -258,14 +250,15 @@ def delete(call: Call) -> Response:
 
 def delete_all(call: Call) -> Response:
     """DELETE of a collection; answers with what it was."""
-    options = decode(call.request)
     if call.resource.key == NAMESPACES.key:
         raise method_not_allowed()
-    writer = call.writer(dry_run="All" in (options.get("dryRun") or ()))
+    body = decode(call.request)
+    removal = options.removal(body, call.request)
+    writer = call.writer(dry_run="All" in (body.get("dryRun") or ()))
     listed = list_all(call)
     items, _ = call.store.list(call.resource, call.target.namespace or None, selector(call))
     for obj in items:
-        call.store.delete(call.resource, namespace_of(obj), name_of(obj), _removal(options, call.request), writer)
+        call.store.delete(call.resource, namespace_of(obj), name_of(obj), removal, writer)
     return listed
 
 
