@@ -77,7 +77,7 @@ def gather(source: str) -> Gathered:
             for obj in _items(document):
                 _take(obj, found)
     if not found.objects:
-        fix = "kubectl get ns,secret,cm,deploy,clusterissuer,certificate,ksvc,kcert -A -o yaml"
+        fix = "kubectl get ns,secret,cm,deploy,clusterissuer,certificate,kcert,ksvc,route -A -o yaml"
         raise InputError("holds nothing a twin can be made of", where=source, fix=fix)
     return found
 
@@ -114,9 +114,11 @@ def _documents(where: str, text: str) -> list[Any]:
 def _items(document: Any) -> Iterator[Object]:
     if not isinstance(document, dict):
         return
-    if str(document.get("kind", "")).endswith("List") and isinstance(document.get("items"), list):
+    kind = str(document.get("kind", ""))
+    if kind.endswith("List") and isinstance(document.get("items"), list):
+        known = {"apiVersion": document.get("apiVersion"), "kind": kind.removesuffix("List")} if kind != "List" else {}
         for item in document["items"]:
-            yield from _items(item)
+            yield from _items({**known, **item} if isinstance(item, dict) else item)
     elif isinstance(document.get("metadata"), dict) and document.get("kind") and document.get("apiVersion"):
         yield document
 
@@ -257,6 +259,7 @@ def build(objects: list[Object]) -> Twin:
     """Make the twin of gathered objects."""
     layout = _layout(objects)
     secrets = [one for one in objects if one["kind"] == "Secret"]
+    secrets += _lost_authorities(objects, secrets)
     authorities = Authorities(_signing(objects, secrets))
     installed = _installation(objects, layout)
     made = [
@@ -333,17 +336,60 @@ def _bundles(objects: list[Object], authorities: Authorities) -> list[Object]:
     return out
 
 
+def _lost_authorities(objects: list[Object], secrets: list[Object]) -> list[Object]:
+    """Secrets of CA issuers that are not in the input (a must-gather has none), where a bundle shows the CA in them."""
+    have = {name_of(one) for one in secrets if _usable(one)}
+    makers = {one["spec"].get("secretName"): one for one in _of(objects, CERT_MANAGER, "Certificate")}
+    shown = list(dict.fromkeys(_bundled(objects)))
+    out = []
+    for name in dict.fromkeys(_issuers_secrets(objects)):
+        maker = makers.get(name)
+        common_name = maker["spec"].get("commonName") if maker else None
+        fitting = [one for one in shown if maker is None or pki.common_name(one) == common_name]
+        if name not in have and len(fitting) == 1:
+            out.append(_shown(name, fitting[0], maker, _home(objects)))
+    return out
+
+
+def _bundled(objects: list[Object]) -> Iterator[x509.Certificate]:
+    """The CAs in trust bundles."""
+    for one in _of(objects, "", "ConfigMap"):
+        for text in (one.get("data") or {}).values() if BUNDLE_LABEL in labels_of(one) else ():
+            try:
+                yield from filter(pki.is_ca, pki.load_chain(text.encode()))
+            except pki.BadMaterial:
+                continue
+
+
+def _issuers_secrets(objects: list[Object]) -> Iterator[str]:
+    for issuer in _of(objects, CERT_MANAGER, "ClusterIssuer"):
+        if name := ((issuer.get("spec") or {}).get("ca") or {}).get("secretName"):
+            yield name
+
+
+def _shown(name: str, authority: x509.Certificate, maker: Object | None, home: str) -> Object:
+    """The Secret that a CA came from, as cert-manager writes it; without its key, as every gathered one."""
+    annotations = {}
+    if maker is not None:
+        reference = maker["spec"].get("issuerRef") or {}
+        annotations = {
+            "cert-manager.io/certificate-name": name_of(maker),
+            "cert-manager.io/common-name": pki.common_name(authority),
+            "cert-manager.io/issuer-name": reference.get("name", ""),
+            "cert-manager.io/issuer-kind": reference.get("kind", "Issuer"),
+            "cert-manager.io/issuer-group": reference.get("group", CERT_MANAGER),
+        }
+    metadata = {"name": name, "namespace": home, "annotations": annotations}
+    data = dict.fromkeys(("tls.crt", "ca.crt"), pki.pem(authority))
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded(data)}
+
+
 def _missing_authorities(objects: list[Object], secrets: list[Object]) -> list[Object]:
     """For CA issuers whose Secret is not in the input: the Secret's root, made anew under the name it likely had."""
     have = {name_of(one) for one in secrets if _usable(one)}
     home = _home(objects)
     makers = {one["spec"].get("secretName"): one for one in _of(objects, CERT_MANAGER, "Certificate")}
-    out = []
-    for issuer in _of(objects, CERT_MANAGER, "ClusterIssuer"):
-        name = ((issuer.get("spec") or {}).get("ca") or {}).get("secretName")
-        if name and name not in have and name not in makers:
-            out.append(_root(name, home))
-    return out
+    return [_root(name, home) for name in _issuers_secrets(objects) if name not in have and name not in makers]
 
 
 def _root(name: str, home: str) -> Object:
@@ -480,12 +526,14 @@ def store(found: Gathered, path: Path) -> None:
 
 
 def load(path: Path) -> Twin:
-    """The twin of objects left by `store`.
+    """The twin of objects left by `store`, which are gone afterwards.
 
     Raises:
-        InputError: the file is gone or unreadable.
+        InputError: the file is not there or unreadable.
     """
     try:
-        return build(json.loads(path.read_text()))
+        text = path.read_text()
+        path.unlink()
+        return build(json.loads(text))
     except (OSError, ValueError) as error:
         raise InputError("cannot be read", where=str(path)) from error

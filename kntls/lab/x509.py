@@ -285,6 +285,12 @@ def is_ca(certificate: x509.Certificate) -> bool:
         return False
 
 
+def common_name(certificate: x509.Certificate | x509.CertificateSigningRequest) -> str:
+    """The subject's common name; empty without one."""
+    found = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return str(found[0].value) if found else ""
+
+
 def may_sign(certificate: x509.Certificate) -> bool:
     """Whether it is a CA whose key usage, if stated, allows signing certificates."""
     if not is_ca(certificate):

@@ -97,6 +97,44 @@ def test_an_issuer_whose_secret_is_not_in_the_input_gets_a_new_root():
     assert pki.is_ca(pki.load_chain(data_of(root)["tls.crt"])[0])
 
 
+def without_secrets(items: list[Object]) -> list[Object]:
+    """The objects as a must-gather has them: no Secrets, and typed lists whose items do not repeat their type."""
+    left = [one for one in items if one["kind"] != "Secret"]
+    typed: dict[tuple[str, str], list[Object]] = {}
+    for one in left:
+        bare = {key: value for key, value in one.items() if key not in ("apiVersion", "kind")}
+        typed.setdefault((one["apiVersion"], one["kind"]), []).append(bare)
+    return [{"apiVersion": version, "kind": f"{kind}List", "items": of} for (version, kind), of in typed.items()]
+
+
+def test_a_must_gathers_lists_lose_nothing(cluster, tmp_path):
+    _, items = cluster
+    for number, one in enumerate(without_secrets(items)):
+        (tmp_path / f"{number}.yaml").write_text(json.dumps(one))
+    gathered = twin.gather(str(tmp_path))
+    assert len(gathered.objects) + gathered.skipped == sum(one["kind"] != "Secret" for one in items)
+
+
+def test_a_ca_whose_secret_is_not_in_the_input_is_known_from_the_bundle(cluster, tmp_path):
+    _, items = cluster
+    (tmp_path / "all.yaml").write_text(json.dumps({"kind": "List", "items": without_secrets(items)}))
+    made = twin.build(twin.gather(str(tmp_path)).objects)
+    running = World(new_store(), clock=Clock(120), layout=made.layout, objects=made.objects, uids=made.uids)
+    running.start()
+    try:
+        secret = running.client.get("secrets", "cert-manager", "ca1")
+        authority = pki.load_chain(data_of(secret)["tls.crt"])[0]
+        bundle = running.client.get(CONFIG_MAPS, "knative-serving", "bundle")
+        assert bundle["data"]["ca.pem"] == pki.pem(authority).decode() + UNRELATED
+        leaf = running.client.get("secrets", "team-a", "serving-certs")
+        assert pki.signed_by(pki.load_chain(data_of(leaf)["tls.crt"])[0], authority)
+        maker = running.client.get(CERTIFICATES, "cert-manager", "ca1")
+        assert is_true(maker, "Ready")
+        assert not status_of(maker).get("revision"), "the CA was not issued again"
+    finally:
+        running.stop()
+
+
 def test_a_key_in_a_config_map_is_dropped_as_well():
     text = pki.key_pem(pki.new_key("ECDSA")).decode()
     bundle = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "b"}, "data": {"x": f"{text}{UNRELATED}"}}

@@ -188,13 +188,12 @@ def _name_pairs(want: pki.Names, have: pki.Names) -> list[tuple[str, object, obj
 
 def names_in(holder: x509.Certificate | x509.CertificateSigningRequest) -> pki.Names:
     """The common name and alternative names of a certificate or request."""
-    common = holder.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
     try:
         san = holder.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         san = x509.SubjectAlternativeName([])
     return pki.Names(
-        common_name=str(common[0].value) if common else "",
+        common_name=pki.common_name(holder),
         dns=tuple(san.get_values_for_type(x509.DNSName)),
         ips=tuple(str(one) for one in san.get_values_for_type(x509.IPAddress)),
         uris=tuple(san.get_values_for_type(x509.UniformResourceIdentifier)),
