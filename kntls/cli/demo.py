@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kntls.cli.options import LOCAL, SIMPLE, Common, group, with_common
-from kntls.errors import ExitCode
+from kntls.errors import ClusterError, ExitCode, KntlsError
 
 if TYPE_CHECKING:
     from kntls.cli.session import Live
@@ -66,8 +67,9 @@ class Teller:
         if not self.moving:
             return
         count = f"{self.clients.requests:,} requests, {self.clients.failed} failed" if self.clients else ""
+        room = max(shutil.get_terminal_size().columns - len(count) - 5, 0)
         self._clear()
-        self._write(self.paint(f"… {self._now[: 76 - len(count)]}  {count}", "dim"))
+        self._write(self.paint(f"… {self._now[:room]}  {count}", "dim"))
 
     # what the engine tells
 
@@ -161,6 +163,8 @@ def demo(common: Common) -> int:
         lab = Lab(parts=(keep,)).start()
     try:
         _story(lab, worlds[0], teller, figures, common)
+    except KntlsError as error:
+        raise _cut_short(error) from None
     finally:
         lab.stop()
     if output != "table":
@@ -168,6 +172,13 @@ def demo(common: Common) -> int:
     else:
         _close(teller, figures)
     return int(ExitCode.OK if figures.good else ExitCode.FINDINGS)
+
+
+def _cut_short(error: KntlsError) -> BaseException:
+    """What to raise instead: the demo's cluster ends with it, so there is nothing to go on with or to take back."""
+    if isinstance(error.__context__, KeyboardInterrupt):
+        return KeyboardInterrupt()
+    return ClusterError(f"the demo did not come to its end: {error.what}", where=error.where, fix="kntls demo")
 
 
 def _story(lab: Any, world: World, teller: Teller, figures: Figures, common: Common) -> None:

@@ -31,6 +31,15 @@ def test_an_unknown_command_is_a_usage_error_with_a_suggestion():
     assert "version" in done.stderr
 
 
+def test_a_reader_that_has_seen_enough_is_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed:
+        command = [sys.executable, "-m", "kntls", "version"]
+        done = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_common_flags_are_accepted_before_and_after_the_command():
     assert kntls("-o", "json", "version").stdout == kntls("version", "-o", "json").stdout != ""
 
