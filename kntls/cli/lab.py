@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,8 +12,12 @@ from kntls.cli.options import LOCAL, SIMPLE, Common, family, with_common
 from kntls.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from kntls.lab.state import State
 
+SOAK, GRACE = 60, 90
+"""Seconds a rotation waits by default."""
 HELP = """The embedded cluster: a Kubernetes API on loopback with cert-manager's and Knative's behaviour.
 
 \b
@@ -50,9 +55,9 @@ def _tell(common: Common, state: State, plain: str) -> None:
 def up(
     common: Common,
     port: Annotated[int, typer.Option(help="port on loopback (0: a free one)", metavar="N", min=0, max=65535)] = 0,
-    layout: Annotated[str, typer.Option(help="upstream, operator or openshift", metavar="LAYOUT")] = "upstream",
+    layout: Annotated[str, typer.Option(help="upstream (default), operator or openshift", metavar="LAYOUT")] = "",
     speed: Annotated[
-        float, typer.Option(help="how much faster than real its waits are", metavar="FACTOR", min=0.1)
+        float, typer.Option(help="how much faster than real its waits are", metavar="FACTOR", min=0.1, max=3600)
     ] = 60.0,
     fault: Annotated[
         list[str] | None, typer.Option(help="KIND[=VALUE][@VERB[:RESOURCE]][*TIMES]; may be repeated", metavar="SPEC")
@@ -65,21 +70,40 @@ def up(
 
     Faults: slow, conflict, throttle, error, reset, watch-drop, gone, cert-manager=down|failing, no-reload=CONSUMER.
     """
-    from kntls.lab.faults import parse
-    from kntls.lab.state import Settings
+    from kntls.lab.state import Settings, check_none
     from kntls.lab.state import up as start
 
-    faults = tuple(fault or ())
-    for spec in faults:
-        parse(spec)
-    twin = _gathered(source) if source else ""
-    state = start(Settings(port, layout, speed, faults, twin))
+    _check_faults(fault or ())
+    check_none()
+    twin = _gathered(source, layout) if source else ""
+    state = start(Settings(port, layout or "upstream", speed, tuple(fault or ()), twin))
     typer.echo(f"lab: serving {state.layout} at {state.url} (process {state.pid})", err=True)
+    if speed > 1:
+        typer.echo(f"lab: {_hurry(speed)}", err=True)
     _tell(common, state, str(state.kubeconfig))
 
 
-def _gathered(source: str) -> str:
+def _hurry(speed: float) -> str:
+    """Which of the waits are shorter here, and how to shorten the others."""
+    soak, grace = (math.ceil(seconds / speed) + 1 for seconds in (SOAK, GRACE))
+    ours = f"kntls rotate-ca waits in real time: --soak {soak}s --grace {grace}s will do"
+    return f"the cluster's own waits are {speed:g} times shorter; {ours}"
+
+
+def _check_faults(specs: Iterable[str]) -> None:
+    """Refuse faults that do not exist, or that concern a resource the lab does not serve."""
+    from kntls.lab.faults import check_resource
+    from kntls.lab.resources import Registry
+
+    known = [resource.key for resource in Registry()]
+    for spec in specs:
+        check_resource(spec, known)
+
+
+def _gathered(source: str, layout: str) -> str:
     """Read a cluster's objects, say what became of them, and leave them for the lab's process."""
+    if layout:
+        raise UsageError("--layout and --from: the copy is laid out as its original", fix="leave --layout out")
     from kntls.lab.state import home
     from kntls.lab.twin import gather, store
 

@@ -30,6 +30,7 @@ NAMED: dict[str, tuple[str, ...]] = {
     "no-reload": ("activator", "queue-proxy", "gateway"),
 }
 """The faults of components, and the values they take; one of them must be given."""
+VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "*")
 NUMBERS = ("slow", "throttle", "error", "watch-drop")
 """The faults whose value is a number."""
 
@@ -67,6 +68,10 @@ def parse(spec: str) -> Fault:
         )
     _check_value(spec, match["kind"], match["value"] or "")
     times = int(match["times"]) if match["times"] else None
+    if times == 0:
+        raise UsageError("a fault that never happens", where=spec, fix="leave *0 out, or the fault")
+    if match["verb"] and match["verb"] not in VERBS:
+        raise UsageError(f"no such verb: {match['verb']}", where=spec, fix=f"one of {', '.join(VERBS)}")
     return Fault(match["kind"], match["value"] or "", match["verb"] or "*", match["resource"] or "*", times)
 
 
@@ -75,6 +80,18 @@ def _check_value(spec: str, kind: str, value: str) -> None:
         raise UsageError(f"{kind} is none of {', '.join(NAMED[kind])}", where=spec, fix=f"{kind}={NAMED[kind][0]}")
     if kind in NUMBERS and not re.fullmatch(r"(\d+(\.\d+)?)?", value):
         raise UsageError(f"{value} is no number", where=spec)
+    if kind == "error" and value and not re.fullmatch(r"[45]\d\d", value):
+        raise UsageError(f"{value} is no code of an error", where=spec, fix="400 to 599")
+
+
+def check_resource(spec: str, known: Iterable[str]) -> None:
+    """Raise `UsageError` if a fault concerns none of these resources (`plural.group`): it would never happen."""
+    wanted, served = parse(spec).resource, tuple(known)
+    if wanted == "*" or wanted in served:
+        return
+    near = [one for one in served if one.partition(".")[0] in (wanted, f"{wanted}s")]
+    fix = " or ".join(near) if near else "plural.group, as `kubectl api-resources -o name` prints it"
+    raise UsageError(f"no such resource: {wanted}", where=spec, fix=fix)
 
 
 @dataclass

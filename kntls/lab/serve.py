@@ -21,11 +21,12 @@ from kntls.lab.twin import load
 from kntls.lab.world import part
 
 
-def build(settings: Settings) -> Lab:
-    """A lab as the settings say, not yet started."""
+def build(settings: Settings) -> tuple[Lab, str]:
+    """A lab as the settings say, not yet started, and the name of its layout: a twin has that of its original."""
     twin = load(Path(settings.source)) if settings.source else None
     parts = (part(settings.layout, settings.speed, twin),)
-    return Lab(port=settings.port, faults=settings.faults, parts=parts, directory=state.home())
+    lab = Lab(port=settings.port, faults=settings.faults, parts=parts, directory=state.home())
+    return lab, twin.layout.name if twin else settings.layout
 
 
 def _report(body: dict[str, object]) -> None:
@@ -40,9 +41,10 @@ def _serve(settings: Settings) -> None:
     lock = state.hold(state.home())
     if lock is None:
         raise Refused("a lab is running already", fix="kntls lab down, or another KNTLS_LAB_HOME")
-    with lock, build(settings) as lab:
+    made, layout = build(settings)
+    with lock, made as lab:
         started = rfc3339(datetime.now(UTC))
-        state.write(State(os.getpid(), lab.url, settings.layout, settings.faults, started, state.home()))
+        state.write(State(os.getpid(), lab.url, layout, settings.faults, started, state.home()))
         _report({"url": lab.url})
         signal.sigwait({signal.SIGTERM, signal.SIGINT})
 

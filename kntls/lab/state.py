@@ -72,21 +72,32 @@ class State:
 def home() -> Path:
     """The state directory: KNTLS_LAB_HOME, or `kntls/lab` under XDG_STATE_HOME."""
     if own := os.environ.get("KNTLS_LAB_HOME"):
-        return Path(own)
+        return Path(own).absolute()
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(base) / "kntls" / "lab"
 
 
 def hold(directory: Path) -> IO[str] | None:
-    """Take the lock of a state directory for as long as the file stays open; None if a lab has it."""
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = (directory / "lock").open("w")
+    """Take the lock of a state directory for as long as the file stays open; None if a lab has it.
+
+    Raises:
+        InputError: the directory cannot be used.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (directory / "lock").open("w")
+    except OSError as error:
+        raise _unusable(directory, error) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.close()
         return None
     return lock
+
+
+def _unusable(path: Path, error: OSError) -> InputError:
+    return InputError(f"cannot be used: {error.strerror}", where=str(path), fix="another KNTLS_LAB_HOME")
 
 
 def _alive(directory: Path) -> bool:
@@ -116,8 +127,10 @@ def recorded() -> State | None:
         body = json.loads(path.read_text())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot be read: {error}", where=str(path), fix=f"rm -r {home()}") from error
+    except OSError as error:
+        raise _unusable(path, error) from error
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
     return _state(body, path)
 
 
@@ -129,8 +142,16 @@ def _state(body: Any, path: Path) -> State:
             where=str(path),
             fix=f"stop that lab with its own kntls, then rm -r {path.parent}",
         )
+    types = {"pid": int, "url": str, "layout": str, "started": str, "faults": list}
+    wrong = [name for name, kind in types.items() if not isinstance(body.get(name), kind)]
+    if wrong:
+        raise _damaged(path, f"no {', '.join(wrong)} in it")
     values = {name: body[name] for name in ("pid", "url", "layout", "started")}
     return State(**values, faults=tuple(body["faults"]), directory=path.parent)
+
+
+def _damaged(path: Path, why: str) -> InputError:
+    return InputError(f"cannot be read: {why}", where=str(path), fix=f"rm -r {path.parent}")
 
 
 def running() -> State:
@@ -161,12 +182,17 @@ def up(settings: Settings) -> State:
         Unreachable: the port is in use.
         InputError: the state directory is of another version, or `source` cannot be read.
     """
+    check_none()
+    _launch(settings)
+    return running()
+
+
+def check_none() -> None:
+    """Raise `Refused` if a lab runs already, `InputError` if the state directory is of another version."""
     state = recorded()
     if _alive(home()):
         whose = f" (process {state.pid}, {state.url})" if state else ""
         raise Refused(f"a lab is running already{whose}", fix="kntls lab down, or another KNTLS_LAB_HOME")
-    _launch(settings)
-    return running()
 
 
 def _launch(settings: Settings) -> None:
@@ -181,8 +207,12 @@ def _launch(settings: Settings) -> None:
             start_new_session=True,
         )
     assert process.stdout is not None  # noqa: S101 - asked for above
-    with process.stdout as said:
-        report = said.readline()
+    try:
+        with process.stdout as said:
+            report = said.readline()
+    except KeyboardInterrupt:
+        process.terminate()
+        raise
     if not report:
         raise ClusterError("the lab did not start", where="lab", fix=f"see {home() / 'log'}")
     problem = json.loads(report).get("error")

@@ -38,8 +38,16 @@ def test_a_fault_is_read_as_it_is_written(spec, fault):
     assert parse(spec) == fault
 
 
-@pytest.mark.parametrize("spec", ["cert-manager", "cert-manager=sideways", "no-reload=me", "slow=later", "error=a"])
+@pytest.mark.parametrize(
+    "spec", ["cert-manager", "cert-manager=sideways", "no-reload=me", "slow=later", "error=a", "error=200", "error=5.5"]
+)
 def test_a_value_it_does_not_take_is_a_usage_error(spec):
+    with pytest.raises(UsageError):
+        parse(spec)
+
+
+@pytest.mark.parametrize("spec", ["reset*0", "reset@frobnicate", "reset@read:secrets"])
+def test_a_fault_that_could_never_happen_is_a_usage_error(spec):
     with pytest.raises(UsageError):
         parse(spec)
 
