@@ -33,7 +33,7 @@ def _refused(facts: Facts, command: str) -> Iterator[Problem]:
 )
 def readable(facts: Facts) -> Iterator[Problem]:
     """What could not be listed."""
-    for entry in facts.observation.unread:
+    for entry in sorted(facts.observation.unread, key=lambda entry: entry.what):
         yield Problem(None, f"{entry.what}: {entry.reason}", GRANT)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from kntls.certmanager.leaves import owner_kind
-from kntls.checks.check import ERROR, MANAGED, WARNING, Phase, Problem, check
+from kntls.checks.check import ERROR, MANAGED, PRESENT_TIME, WARNING, WHOLE_MANAGER, Phase, Problem, check
 from kntls.checks.facts import Facts, available, parse_time
 from kntls.model.kinds import CERTIFICATE_REQUEST, CRD, DEPLOYMENT, NAMESPACE
 from kntls.model.objects import Object, ObjectRef, condition, dig, labels_of, name_of, namespace_of
@@ -53,12 +53,14 @@ def logs_of(ref: ObjectRef) -> str:
     "cert-manager is installed",
     ERROR,
     needs=(DEPLOYMENT,),
+    when=(WHOLE_MANAGER,),
     phase=Phase.BOTH,
-    causes=("KN-CM-004", "KN-SERVE-009", "KN-KCERT-001", "KN-KCERT-003"),
+    causes=("KN-CM-004", "KN-SERVE-009", "KN-SERVE-010", "KN-ISSUER-001", "KN-KCERT-001", "KN-KCERT-003",
+            "KN-KCERT-004", "KN-KCERT-013", "KN-LEAF-001", "KN-RESTART-001", "KN-RESTART-005", "KN-SERVE-008"),
     why="Every certificate of Knative's transport encryption is issued by cert-manager; without its CRDs Knative's "
     "controller ends at start with `Please install cert-manager` as soon as a surface is on.",
     remedy="Install cert-manager, then restart Knative's controller.",
-)
+)  # fmt: skip
 def installed(facts: Facts) -> Iterator[Problem]:
     """Whether there is a cert-manager controller."""
     if facts.manager is None:
@@ -73,10 +75,11 @@ def installed(facts: Facts) -> Iterator[Problem]:
     needs=(DEPLOYMENT,),
     when=(MANAGED,),
     phase=Phase.BOTH,
-    causes=("KN-KCERT-001", "KN-KCERT-004", "KN-KCERT-006", "KN-CM-006", "KN-LEAF-006", "KN-ISSUER-005"),
+    causes=("KN-KCERT-001", "KN-KCERT-004", "KN-KCERT-006", "KN-CM-006", "KN-LEAF-001", "KN-LEAF-006",
+            "KN-ISSUER-003", "KN-ISSUER-005", "KN-SERVE-008"),
     why="While it is down nothing is issued or renewed; what was issued keeps working until it ends.",
     remedy="Look at its log and events.",
-)
+)  # fmt: skip
 def controller_up(facts: Facts) -> Iterator[Problem]:
     """The controller's Available condition."""
     manager = facts.manager
@@ -113,6 +116,7 @@ def webhook_up(facts: Facts) -> Iterator[Problem]:
     ERROR,
     needs=(CRD,),
     phase=Phase.BOTH,
+    causes=("KN-ISSUER-001", "KN-KCERT-001", "KN-KCERT-003", "KN-RESTART-001", "KN-SERVE-009", "KN-SERVE-010"),
     why="Knative's controller looks for five of them when it starts with a surface on, and ends with "
     "`Please install cert-manager` where one is missing.",
     remedy="Apply cert-manager's CRDs, then restart Knative's controller.",
@@ -148,7 +152,7 @@ def resource_namespace(facts: Facts) -> Iterator[Problem]:
     "certificate requests are approved or denied in time",
     WARNING,
     needs=(CERTIFICATE_REQUEST,),
-    when=(MANAGED,),
+    when=(MANAGED, PRESENT_TIME),
     causes=("KN-KCERT-001", "KN-KCERT-004", "KN-KCERT-006"),
     why="With cert-manager's own approver off (`disableAutoApproval`, approver-policy) a request nobody answers waits "
     "for ever: the Certificate stays `Issuing`.",

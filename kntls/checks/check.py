@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from kntls.checks.facts import Facts
 from kntls.model.findings import Severity
-from kntls.model.kinds import CONFIG_MAP, DEPLOYMENT, KNATIVE_SERVING, SECRET, Kind
+from kntls.model.kinds import CERTIFICATE, CLUSTER_ISSUER, CONFIG_MAP, DEPLOYMENT, KCERT, KNATIVE_SERVING, SECRET, Kind
 from kntls.model.objects import ObjectRef
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
@@ -129,25 +129,42 @@ def check(
     return register
 
 
-def _surface_on(facts: Facts, name: str) -> bool | None:
-    return None if facts.settings is None else any(surface == name for surface in facts.surfaces)
+def _seen(facts: Facts, found: bool) -> bool | None:
+    """Whether something is there. Files need not hold all of a cluster: what they lack is unknown."""
+    return found or (False if facts.observation.live else None)
+
+
+def _surface_on(facts: Facts, name: str = "") -> bool | None:
+    if facts.settings is None:
+        return None if facts.installation or not facts.observation.live else False
+    return any(name in ("", surface) for surface in facts.surfaces)
 
 
 _CONFIGURED = frozenset({CONFIG_MAP})
 INSTALLED = Condition(
-    "Knative Serving is installed",
-    # Files need not hold all of a cluster.
-    lambda facts: facts.installation is not None or (False if facts.observation.live else None),
-    _CONFIGURED,
+    "Knative Serving is installed", lambda facts: _seen(facts, facts.installation is not None), _CONFIGURED
 )
 MANAGED = Condition(
-    "cert-manager is installed", lambda facts: facts.manager is not None, frozenset({DEPLOYMENT})
-)  # fmt: skip
-ON = Condition(
-    "encryption is on for a surface",
-    lambda facts: None if facts.settings is None else bool(facts.surfaces),
-    _CONFIGURED,
+    "cert-manager is installed", lambda facts: _seen(facts, facts.manager is not None), frozenset({DEPLOYMENT})
 )
+WHOLE = Condition(
+    "a cluster is looked at, or files that hold it",
+    lambda facts: facts.observation.live or facts.installation is not None or None,
+    _CONFIGURED,
+    "whether Knative Serving is installed: not in the files",
+)
+WHOLE_MANAGER = Condition(
+    "a cluster is looked at, or files that hold cert-manager",
+    lambda facts: facts.observation.live or facts.manager is not None or None,
+    frozenset({DEPLOYMENT}),
+    "whether cert-manager is installed: not in the files",
+)
+PRESENT_TIME = Condition(
+    "a cluster is looked at",
+    lambda facts: facts.observation.live or None,
+    unknown="how long something takes: files do not tell when they were written",
+)
+ON = Condition("encryption is on for a surface", _surface_on, _CONFIGURED)
 INTERNAL = Condition(
     "system-internal encryption is on", lambda facts: _surface_on(facts, "system-internal"), _CONFIGURED
 )
@@ -158,13 +175,33 @@ EXTERNAL = Condition(
 
 
 def _keys_read(facts: Facts) -> bool | None:
-    """Whether private keys were among what was read; a must-gather leaves them out."""
-    seen = facts.observation.live or any("tls.key" in obj["keys"] for obj in facts.observation.all(SECRET))
+    """Whether private keys were among what was read; a must-gather has `1675 bytes long` in their place
+    (openshift/oc `pkg/cli/admin/inspect/secret.go`)."""
+    seen = facts.observation.live or any(obj.get("publicKey") for obj in facts.observation.all(SECRET))
     return seen or None
 
 
 KEYS = Condition(
     "private keys were read", _keys_read, frozenset({SECRET}), "secrets: their private keys are not in the files"
+)
+
+
+def _signing(facts: Facts) -> bool | None:
+    """Whether some CA in use can be looked at; files may lack its Secret, or all of cert-manager."""
+    missing = bool(facts.ca_secrets) or facts.manager is None
+    return bool(facts.authorities) or (None if missing and not facts.observation.live else False)
+
+
+SIGNING = Condition(
+    "a CA issuer is in use, and its Secret is there",
+    _signing,
+    needs=frozenset({CLUSTER_ISSUER, DEPLOYMENT, SECRET}),
+    unknown="secrets: that of the CA is not in the files",
+)
+ISSUED = Condition(
+    "certificates have been issued",
+    lambda facts: any(True for _ in facts.issued),
+    frozenset({CERTIFICATE, KCERT, SECRET}),
 )
 OPERATED = Condition(
     "an operator owns the configuration",

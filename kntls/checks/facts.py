@@ -18,7 +18,7 @@ from kntls.knative.config import IssuerRef, Network, issuer_ref, network
 from kntls.knative.installation import Flavour, Installation
 from kntls.knative.installation import detect as detect_knative
 from kntls.knative.names import CERTIFICATE_TYPE_LABEL, CONFIG_NETWORK, Surface
-from kntls.model.kinds import CERTIFICATE, CLUSTER_ISSUER, CONFIG_MAP, KCERT, REVISION
+from kntls.model.kinds import CERTIFICATE, CLUSTER_ISSUER, CONFIG_MAP, KCERT, REVISION, Kind
 from kntls.model.objects import Object, ObjectRef, dig, is_true, labels_of, name_of, namespace_of
 from kntls.model.observation import Observation
 from kntls.pki.authority import Problem as Flaw
@@ -87,6 +87,10 @@ class Facts:
         """The surfaces that are on."""
         return self.settings.surfaces if self.settings else ()
 
+    def covers(self, kind: Kind, namespace: str) -> bool:
+        """Whether objects of that kind were read in that namespace; files often hold a few namespaces only."""
+        return self.observation.live or any(True for _ in self.observation.all(kind, namespace=namespace))
+
     def config(self, name: str) -> dict[str, str]:
         """The data of one of Knative's ConfigMaps, without `_example`."""
         data = dig(self.observation.get(CONFIG_MAP, name, self.serving) or {}, "data", default={})
@@ -126,9 +130,10 @@ class Facts:
 
     @cached_property
     def ca_secrets(self) -> dict[str, ObjectRef]:
-        """The Secret each of those issuers signs with; issuers that are no CA issuers are left out."""
+        """The Secret each of those issuers signs with; issuers that are no CA issuers are left out, and all of them
+        where nobody knows in which namespace cert-manager looks."""
         found = {}
-        for name, issuer in self.named_issuers.items():
+        for name, issuer in self.named_issuers.items() if self.manager else ():
             try:
                 found[name] = secret_of(issuer, self.resources)
             except Refused:

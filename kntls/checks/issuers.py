@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from kntls.certmanager.authority import Authority, is_current
 from kntls.certmanager.issuers import Answer, kind_of
-from kntls.checks.check import ERROR, KEYS, ON, WARNING, Problem, check
+from kntls.checks.check import ERROR, KEYS, MANAGED, ON, SIGNING, WARNING, Condition, Problem, check
 from kntls.checks.facts import LEAF_LIFETIME, Facts, parse_time
 from kntls.knative.config import DEFAULT_ISSUER
 from kntls.knative.names import CONFIG_CERTMANAGER, LEGACY_SAN, ROUTING_SAN, Surface
@@ -22,6 +22,11 @@ FAO = "controller.cert-manager.io/fao"
 ALWAYS_ROTATES = (1, 18)
 """From here on `rotationPolicy` is Always unless a Certificate says otherwise."""
 SOON_DAYS = 30
+COVERED = Condition(
+    "the Secrets of cert-manager's namespace were read",
+    lambda facts: facts.covers(SECRET, facts.resources) or None,
+    unknown="secrets: those of cert-manager's namespace are not in the files",
+)
 NEW_CA = "kntls rotate-ca --issuer {issuer} --new-secret NAME"
 
 
@@ -177,7 +182,7 @@ def taken_up(facts: Facts) -> Iterator[Problem]:
     "the Secret of every CA issuer is where cert-manager looks",
     ERROR,
     needs=SEEN,
-    when=(ON,),
+    when=(ON, MANAGED, COVERED),
     causes=("KN-ISSUER-003", "KN-KCERT-001", "KN-KCERT-004"),
     why="Secrets of ClusterIssuers are read from `--cluster-resource-namespace` only.",
     remedy="Put the Secret (better: the CA's Certificate) into that namespace.",
@@ -199,7 +204,7 @@ def secret_there(facts: Facts) -> Iterator[Problem]:
     "every CA in use may sign certificates",
     ERROR,
     needs=SEEN,
-    when=(ON,),
+    when=(ON, SIGNING),
     causes=(
         "KN-ISSUER-003",
         "KN-KCERT-001",
@@ -226,7 +231,7 @@ def may_sign(facts: Facts) -> Iterator[Problem]:
     "every CA's key belongs to its certificate",
     ERROR,
     needs=SEEN,
-    when=(ON, KEYS),
+    when=(ON, KEYS, SIGNING),
     causes=("KN-ISSUER-003", "KN-KCERT-001", "KN-KCERT-004", "KN-KCERT-005"),
     why="cert-manager does not compare them: the issuer is Ready, and every request fails with `provided PrivateKey "
     "doesn't match parent's PublicKey`, each failure doubling the pause until the next try.",
@@ -242,7 +247,7 @@ def key_fits(facts: Facts) -> Iterator[Problem]:
     "no CA in use has expired",
     ERROR,
     needs=SEEN,
-    when=(ON,),
+    when=(ON, SIGNING),
     causes=("KN-TRUST-007", "KN-TRUST-008", "KN-TRUST-013", "KN-TRUST-020", "KN-SERVE-003", "KN-LEAF-009",
             "KN-ISSUER-010", "KN-ISSUER-017", "KN-LEAF-008",),
     why="cert-manager signs with an expired CA as if nothing were wrong, and everything stays Ready; every handshake "
@@ -259,7 +264,7 @@ def valid_now(facts: Facts) -> Iterator[Problem]:
     "every CA outlives the leaves it signs",
     WARNING,
     needs=SEEN,
-    when=(ON,),
+    when=(ON, SIGNING),
     causes=("KN-LEAF-009",),
     why="cert-manager never shortens a leaf to its CA's life: leaves issued from now on end after their CA, and stop "
     "being accepted on the CA's last day while every Certificate is still Ready.",
@@ -275,7 +280,7 @@ def outlives(facts: Facts) -> Iterator[Problem]:
     "every CA's chain is one line up to its root",
     ERROR,
     needs=SEEN,
-    when=(ON,),
+    when=(ON, SIGNING),
     causes=("KN-KCERT-005", "KN-LEAF-008"),
     why="cert-manager refuses to sign where `ca.crt` is not above `tls.crt`, or two roots lie in `tls.crt` "
     "(`certificate chain is malformed or broken`); a path length that is used up makes every client refuse.",
@@ -292,7 +297,7 @@ def one_line(facts: Facts) -> Iterator[Problem]:
     "every CA's name constraints allow the names it must sign",
     ERROR,
     needs=SEEN,
-    when=(ON,),
+    when=(ON, SIGNING),
     causes=("KN-TRUST-007", "KN-SERVE-003", "KN-LEAF-008"),
     why="cert-manager does not look at name constraints: it signs `kn-routing` with a CA that permits `example.com` "
     "only, and every client refuses the leaf.",
@@ -317,7 +322,7 @@ def names_allowed(facts: Facts) -> Iterator[Problem]:
     "every CA has a name and a key identifier of its own",
     WARNING,
     needs=SEEN,
-    when=(ON,),
+    when=(ON, SIGNING),
     causes=("KN-TRUST-011",),
     why="Two CAs of one name in a bundle cannot be told apart by people, and by OpenSSL only through the key "
     "identifier. A CA without a common name makes leaves that OpenSSL takes for self-signed.",
@@ -333,7 +338,7 @@ def own_name(facts: Facts) -> Iterator[Problem]:
     "every CA's key and signature are strong",
     ERROR,
     needs=SEEN,
-    when=(ON,),
+    when=(ON, SIGNING),
     causes=("KN-LEAF-011", "KN-TRUST-007"),
     why="Go refuses SHA-1 signatures, and RSA keys under 1024 bits; both are refused by most auditors, too.",
     remedy="Rotate to a CA with an ECDSA P-256 or RSA 2048 key or stronger.",
@@ -348,7 +353,7 @@ def strong(facts: Facts) -> Iterator[Problem]:
     "every CA's lifetime was chosen on purpose",
     WARNING,
     needs=(CONFIG_MAP, CLUSTER_ISSUER, CERTIFICATE, DEPLOYMENT),
-    when=(ON,),
+    when=(ON, MANAGED),
     why="A CA Certificate without `duration` lives 90 days, like a leaf, and cert-manager replaces it after 60 without "
     "re-issuing a single leaf: half of them are refused from then on.",
     remedy="Set `duration` (ten years) and `renewBefore`, then rotate when you choose to.",
@@ -367,7 +372,7 @@ def long_lived(facts: Facts) -> Iterator[Problem]:
     "no CA changes its key when it is renewed",
     WARNING,
     needs=(CONFIG_MAP, CLUSTER_ISSUER, CERTIFICATE, DEPLOYMENT),
-    when=(ON,),
+    when=(ON, MANAGED),
     why="From 1.18 on cert-manager makes a new key at every renewal unless `rotationPolicy: Never` is set. For a CA "
     "that is an unannounced rotation: same name, other key, no leaf re-issued, the old key destroyed.",
     remedy="Set `privateKey.rotationPolicy: Never` on the CA's Certificate.",
@@ -389,7 +394,7 @@ def keeps_key(facts: Facts) -> Iterator[Problem]:
     "no CA is about to be renewed in place",
     WARNING,
     needs=(CONFIG_MAP, CLUSTER_ISSUER, CERTIFICATE, DEPLOYMENT),
-    when=(ON,),
+    when=(ON, MANAGED),
     why="A renewal in place replaces the CA's certificate under everybody's feet: copies in trust bundles and in "
     "leaves' `ca.crt` stay the old one until it ends.",
     remedy="Rotate to a new CA first, on a day of your choice.",
@@ -410,7 +415,7 @@ def not_renewing(facts: Facts) -> Iterator[Problem]:
     "cert-manager sees every CA's Secret",
     ERROR,
     needs=SEEN,
-    when=(ON,),
+    when=(ON, SIGNING),
     causes=("KN-ISSUER-003", "KN-KCERT-001"),
     why=f"A Secret labelled `{FAO}` with anything but `true` is in neither of cert-manager's caches: it answers `not "
     "found` although the Secret is there.",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from kntls.certmanager.leaves import Leaf, owner_kind
-from kntls.checks.check import ERROR, INFO, INSTALLED, INTERNAL, LOCAL, ON, WARNING, Problem, check
+from kntls.checks.check import ERROR, INFO, INSTALLED, INTERNAL, LOCAL, ON, PRESENT_TIME, WARNING, Problem, check
 from kntls.checks.facts import Facts, parse_time, ref_of, surface_of
 from kntls.knative.names import ROUTE_LABEL, ROUTING_CERTIFICATE, USER_CERTIFICATE, Surface
 from kntls.knative.servers import local_certificates
@@ -142,7 +142,7 @@ def no_failures(facts: Facts) -> Iterator[Problem]:
     "no issuance is stuck",
     ERROR,
     needs=(CONFIG_MAP, KCERT, CERTIFICATE),
-    when=(ON,),
+    when=(ON, PRESENT_TIME),
     why="A CA issuer signs within seconds. `Issuing` for longer means that nobody answers: webhook, approver, issuer.",
     remedy="Look at the CertificateRequest of that Certificate, and at cert-manager's log.",
 )

@@ -6,7 +6,18 @@ from collections.abc import Collection, Iterator
 from datetime import timedelta
 
 from kntls.certmanager.leaves import Leaf
-from kntls.checks.check import ERROR, KEYS, ON, WARNING, Problem, check
+from kntls.checks.check import (
+    ERROR,
+    ISSUED,
+    KEYS,
+    ON,
+    PRESENT_TIME,
+    SIGNING,
+    WARNING,
+    Condition,
+    Problem,
+    check,
+)
 from kntls.checks.facts import Facts, parse_time
 from kntls.checks.kcerts import renew
 from kntls.knative.sans import expected
@@ -19,6 +30,11 @@ from kntls.pki.san import SanSet
 SEEN = (CONFIG_MAP, KCERT, CERTIFICATE, SECRET)
 SIGNED = (*SEEN, CLUSTER_ISSUER, DEPLOYMENT)
 LATE = timedelta(hours=1)
+COVERED = Condition(
+    "the Secrets of every namespace with certificates were read",
+    lambda facts: all(facts.covers(SECRET, leaf.ref.namespace) for leaf in facts.leaves) or None,
+    unknown="secrets: those of some namespaces are not in the files",
+)
 
 
 def _lint(facts: Facts, codes: Collection[str]) -> Iterator[Problem]:
@@ -39,7 +55,7 @@ def wanted_names(observation: Observation, leaf: Leaf) -> frozenset[str]:
     "every certificate's Secret holds a certificate",
     ERROR,
     needs=SEEN,
-    when=(ON,),
+    when=(ON, COVERED),
     causes=("KN-KCERT-001", "KN-KCERT-004", "KN-SERVE-001", "KN-SERVE-005", "KN-SERVE-008", "KN-LEAF-004",
             "KN-TRUST-001", "KN-TRUST-005"),
     why="Pods that mount a Secret which is not there do not start; the activator ends at start; a Route without its "
@@ -60,7 +76,7 @@ def held(facts: Facts) -> Iterator[Problem]:
     "every leaf has all the names it is asked for",
     ERROR,
     needs=SEEN,
-    when=(ON,),
+    when=(ON, ISSUED),
     causes=("KN-TRUST-007", "KN-SERVE-003", "KN-KCERT-004", "KN-LEAF-003"),
     why="The activator asks a queue-proxy for `data-plane.knative.dev` and for `kn-user-<namespace>`, the gateway for "
     "`kn-routing` or `kn-user-<namespace>`, clients for every host of the Route. One name missing is one handshake "
@@ -82,7 +98,7 @@ def all_names(facts: Facts) -> Iterator[Problem]:
     "no leaf has names it should not have",
     WARNING,
     needs=SEEN,
-    when=(ON,),
+    when=(ON, ISSUED),
     why="A queue-proxy's leaf with another namespace's name lets one tenant's pods pass for another's.",
     remedy="Have it issued again: `kntls check --fix KN-LEAF-003`.",
 )
@@ -99,7 +115,7 @@ def only_names(facts: Facts) -> Iterator[Problem]:
     "every leaf's key belongs to it",
     ERROR,
     needs=SEEN,
-    when=(ON, KEYS),
+    when=(ON, KEYS, ISSUED),
     causes=("KN-SERVE-001", "KN-SERVE-002", "KN-KCERT-004"),
     why="The activator keeps the old pair and only warns; a queue-proxy that starts with such a pair does not serve.",
     remedy="Have it issued again; see who else writes the Secret (KN-KCERT-007).",
@@ -117,7 +133,7 @@ def key_fits(facts: Facts) -> Iterator[Problem]:
     "every leaf is valid now",
     ERROR,
     needs=SEEN,
-    when=(ON,),
+    when=(ON, ISSUED),
     causes=("KN-TRUST-007", "KN-TRUST-013", "KN-SERVE-003", "KN-KCERT-004", "KN-KCERT-001", "KN-LEAF-006"),
     why="An expired leaf is refused in every handshake: 502 or 503 at once for the whole namespace or Route.",
     remedy="Have it issued again; find out why it was not renewed (KN-KCERT-005, KN-CM-002).",
@@ -132,7 +148,7 @@ def in_time(facts: Facts) -> Iterator[Problem]:
     "every leaf is renewed in time",
     WARNING,
     needs=(CONFIG_MAP, KCERT, CERTIFICATE),
-    when=(ON,),
+    when=(ON, PRESENT_TIME),
     why="cert-manager renews after two thirds of a leaf's life. One that is overdue will expire unless something is "
     "mended.",
     remedy="See KN-KCERT-005, KN-KCERT-006 and KN-CM-002; then have it issued again.",
@@ -151,7 +167,7 @@ def renewed(facts: Facts) -> Iterator[Problem]:
     "every leaf is signed by the CA its issuer signs with",
     WARNING,
     needs=SIGNED,
-    when=(ON,),
+    when=(ON, SIGNING, ISSUED),
     why="Changing the CA behind an issuer re-issues nothing: leaves stay with the old CA until they are renewed, up to "
     "60 days later, and depend on its being trusted all that time.",
     remedy="`kntls rotate-ca` goes on from here; or have the leaf issued again once the new CA is trusted everywhere.",
@@ -170,7 +186,7 @@ def current_ca(facts: Facts) -> Iterator[Problem]:
     "every leaf comes with the chain up to its root",
     ERROR,
     needs=SIGNED,
-    when=(ON,),
+    when=(ON, SIGNING, ISSUED),
     causes=(
         "KN-TRUST-007",
         "KN-TRUST-013",
@@ -198,7 +214,7 @@ def complete(facts: Facts) -> Iterator[Problem]:
     "no leaf outlives its CA",
     WARNING,
     needs=SIGNED,
-    when=(ON,),
+    when=(ON, SIGNING, ISSUED),
     why="It stops being accepted when its CA ends, however long it has left itself; nothing renews it before.",
     remedy="Rotate to a new CA.",
 )
@@ -212,7 +228,7 @@ def inside_ca(facts: Facts) -> Iterator[Problem]:
     "every leaf points to its CA's key",
     WARNING,
     needs=SIGNED,
-    when=(ON,),
+    when=(ON, SIGNING, ISSUED),
     causes=(
         "KN-TRUST-007",
         "KN-SERVE-003",
@@ -231,7 +247,7 @@ def points_home(facts: Facts) -> Iterator[Problem]:
     "every leaf's key and signature are strong",
     ERROR,
     needs=SEEN,
-    when=(ON,),
+    when=(ON, ISSUED),
     causes=("KN-TRUST-007", "KN-TRUST-013", "KN-SERVE-003"),
     why="Clients refuse SHA-1 and MD5 signatures and very short RSA keys.",
     remedy="Use a CA with a strong key, then have the leaf issued again.",
@@ -246,7 +262,7 @@ def strong(facts: Facts) -> Iterator[Problem]:
     "every leaf is made for servers",
     ERROR,
     needs=SEEN,
-    when=(ON,),
+    when=(ON, ISSUED),
     causes=(
         "KN-TRUST-007",
         "KN-TRUST-013",
@@ -268,7 +284,7 @@ def for_servers(facts: Facts) -> Iterator[Problem]:
     "the ca.crt beside every leaf is a CA that signed it",
     WARNING,
     needs=SEEN,
-    when=(ON,),
+    when=(ON, ISSUED),
     causes=("KN-TRUST-021",),
     why="Consumers that take `ca.crt` for trust (activator and gateway do, from `routing-serving-certs`) end up "
     "trusting another CA than the one in use. cert-manager never looks at it again.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kntls.certmanager.authority import Authority, authority_in
-from kntls.checks.check import ERROR, INFO, INSTALLED, ON, WARNING, Problem, check
+from kntls.checks.check import ERROR, INFO, INSTALLED, ON, PRESENT_TIME, SIGNING, WARNING, Problem, check
 from kntls.checks.facts import Facts, parse_time
 from kntls.engine.lease import NAME, SECONDS
 from kntls.engine.restore import ANNOTATION, NOTED
@@ -20,7 +20,7 @@ SIGNED = (CONFIG_MAP, KCERT, CERTIFICATE, SECRET, CLUSTER_ISSUER, DEPLOYMENT)
     "no rotation was left half-way",
     WARNING,
     needs=SIGNED,
-    when=(ON,),
+    when=(ON, SIGNING),
     causes=("KN-LEAF-007", "KN-TRUST-021"),
     why="The issuer signs with one CA while leaves are signed by another: both must stay trusted, and every renewal "
     "moves one more leaf.",
@@ -56,7 +56,7 @@ def _idle(facts: Facts) -> Iterator[tuple[Authority, Authority]]:
     "no retired CA is still trusted",
     WARNING,
     needs=SIGNED,
-    when=(ON,),
+    when=(ON, SIGNING),
     why="A CA that signs nothing any more and is still trusted keeps its key worth stealing: the last stage of its "
     "rotation was never carried out.",
     remedy="Run the rotation to its end, or `kntls trust remove` the CA.",
@@ -74,7 +74,7 @@ def retired(facts: Facts) -> Iterator[Problem]:
     "no rotation waits to be carried on",
     INFO,
     needs=SIGNED,
-    when=(ON,),
+    when=(ON, SIGNING),
     why="A new CA is trusted but signs nothing yet: a rotation was prepared and not carried on. That is safe, for any "
     "time.",
     remedy="Go on with `kntls rotate-ca --new-secret NAME`, or `rollback`.",
@@ -101,7 +101,7 @@ def _leases(facts: Facts) -> Iterator[tuple[ObjectRef, str, float]]:
     "no run of kntls was cut off",
     WARNING,
     needs=(LEASE,),
-    when=(INSTALLED,),
+    when=(INSTALLED, PRESENT_TIME),
     why="The Lease of a run that ended in order is gone. One that is not renewed any more was left by a run that was "
     "killed: what it did is half done, and temporary settings may still be in place.",
     remedy="Run the same command again: it goes on, and takes temporary settings back.",

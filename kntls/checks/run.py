@@ -72,9 +72,9 @@ class Report:
 
     @property
     def blind(self) -> bool:
-        """Whether nothing at all could be looked at: then nothing is known to be right."""
+        """Whether nothing could be looked at but our own permissions: then nothing is known to be right."""
         seen = self.with_outcome(Outcome.SUCCESS, Outcome.INFO, Outcome.WARNING, Outcome.ERROR)
-        return not seen and bool(self.with_outcome(Outcome.UNSEEN))
+        return all(result.check.category == Category.API for result in seen) and bool(self.with_outcome(Outcome.UNSEEN))
 
     @property
     def warnings(self) -> tuple[Result, ...]:
@@ -164,7 +164,8 @@ def run(observation: Observation, checks: Iterable[Check]) -> Report:
     """Judge an observation by these checks."""
     facts = Facts(observation)
     results = _fold(tuple(_judge(entry, facts) for entry in checks), facts)
-    return Report(observation.source, results, observation.unread)
+    unread = sorted(observation.unread, key=lambda entry: (entry.what, entry.reason))
+    return Report(observation.source, results, tuple(unread))
 
 
 def within(report: Report, namespace: str) -> Report:

@@ -79,7 +79,7 @@ def _listeners(facts: Facts) -> dict[tuple[ObjectRef, str, str], Server]:
 def answers(facts: Facts) -> Iterator[Problem]:
     """Handshakes that failed."""
     for shown in facts.observation.presented:
-        if shown.error:
+        if shown.error and not shown.denied:
             fix = f"kubectl logs {shown.server.name} -n {shown.server.namespace} --all-containers --tail 20"
             yield Problem(shown.server, f"{shown.role} at {shown.address}: {shown.error}", fix)
 

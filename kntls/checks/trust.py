@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any
 
 from kntls.certmanager.authority import Authority
-from kntls.checks.check import ERROR, INSTALLED, INTERNAL, KOURIER, LOCAL, ON, WARNING, Problem, check
+from kntls.checks.check import ERROR, INSTALLED, INTERNAL, KOURIER, LOCAL, ON, SIGNING, WARNING, Problem, check
 from kntls.checks.facts import Facts, parse_time
 from kntls.checks.restarts import started
 from kntls.knative.names import EVENTING, ROUTING_CERTIFICATE, TRUST_BUNDLE_LABEL, USER_CERTIFICATE, Surface
@@ -451,7 +451,7 @@ def no_clash(facts: Facts) -> Iterator[Problem]:
     "the CA that signs next is trusted by every consumer",
     ERROR,
     needs=(*EFFECTIVE, CLUSTER_ISSUER),
-    when=(INTERNAL,),
+    when=(INTERNAL, SIGNING),
     causes=(
         "KN-LEAF-007",
         "KN-ROT-001",
@@ -478,7 +478,7 @@ def next_trusted(facts: Facts) -> Iterator[Problem]:
     "every CA in use is in a bundle, not only in ca.crt",
     WARNING,
     needs=(*EFFECTIVE, CLUSTER_ISSUER),
-    when=(INTERNAL,),
+    when=(INTERNAL, SIGNING),
     why="`ca.crt` of `routing-serving-certs` follows the routing leaf: re-issued by another CA it drops this one from "
     "trust at once. And net-kourier does not notice a changed `ca.crt` until its next reconcile.",
     remedy="Put the CA into the trust bundle.",

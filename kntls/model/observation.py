@@ -36,7 +36,12 @@ class Presented:
     chain: tuple[bytes, ...]
     """DER certificates, leaf first; empty when the handshake failed."""
     error: str = ""
-    """Why there is no chain: `connection refused`, `timed out`."""
+    """Why there is no chain: `connection refused`, `timed out`, `forbidden: …`."""
+
+    @property
+    def denied(self) -> bool:
+        """Whether we may not greet it: that says nothing about the server."""
+        return self.error.startswith("forbidden")
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from kntls.errors import InputError
 from kntls.model.kinds import SECRET, Kind, by_manifest
 from kntls.model.observation import Observation, Unread
-from kntls.observe.manifests import documents, objects, texts
+from kntls.observe.manifests import documents, files, objects, text_of
 from kntls.observe.slim import slim
 
 SECRETS = "kubectl get secrets -A --field-selector type=kubernetes.io/tls -o yaml | sed '/^ *tls.key:/d'"
 """Gathers Secrets without private keys: nothing here needs them."""
-
-
-def _known(place: str, obj: Mapping[str, Any]) -> Kind | None:
-    """Its kind; None for one that kntls does not know."""
-    if not obj.get("kind"):
-        return None
-    if not isinstance(obj.get("metadata"), dict):
-        raise InputError(f"a {obj['kind']} without metadata", where=place)
-    return by_manifest(str(obj.get("apiVersion", "")), str(obj["kind"]))
 
 
 def lacking(observation: Observation, kinds: Iterable[Kind]) -> tuple[Kind, ...]:
@@ -40,18 +31,39 @@ def gathering(kinds: Iterable[Kind]) -> str:
 def from_files(paths: Iterable[str], taken_at: datetime) -> Observation:
     """Everything kntls knows in these files; kinds it does not know are passed over, private keys dropped.
 
-    Raises `InputError` naming file, document and item.
+    Raises `InputError` naming file, document and item. A file that was only found in a directory (a must-gather holds
+    all sorts) is no error, but counts as not read.
     """
     paths = tuple(paths)
     found: dict[Kind, dict[tuple[str, str], dict[str, Any]]] = {}
+    unread = [Unread("handshakes", "offline")]
     count = 0
-    for name, text in texts(paths):
+    for file, named in files(paths):
         count += 1
-        for where, document in documents(name, text):
-            for place, obj in objects(where, document):
-                if (kind := _known(place, obj)) is not None:
-                    key = (str(obj["metadata"].get("namespace", "")), str(obj["metadata"].get("name", "")))
-                    found.setdefault(kind, {})[key] = slim(kind, obj)
+        try:
+            for kind, obj in list(_known(file)):
+                key = (str(obj["metadata"].get("namespace", "")), str(obj["metadata"].get("name", "")))
+                found.setdefault(kind, {})[key] = slim(kind, obj)
+        except InputError as error:
+            if named:
+                raise
+            unread.append(Unread(error.where, error.what))
     source = f"{count} file{'s' if count != 1 else ''} ({', '.join(paths)})"
     seen = {kind: tuple(items.values()) for kind, items in found.items()}
-    return Observation(source, taken_at, seen, (Unread("handshakes", "offline"),))
+    return Observation(source, taken_at, seen, tuple(unread))
+
+
+def _known(file: str) -> Iterator[tuple[Kind, Mapping[str, Any]]]:
+    for where, document in documents(*text_of(file)):
+        for place, obj in objects(where, document):
+            if (kind := _kind(place, obj)) is not None:
+                yield kind, obj
+
+
+def _kind(place: str, obj: Mapping[str, Any]) -> Kind | None:
+    """Its kind; None for one that kntls does not know."""
+    if not obj.get("kind"):
+        return None
+    if not isinstance(obj.get("metadata"), dict):
+        raise InputError(f"a {obj['kind']} without metadata", where=place)
+    return by_manifest(str(obj.get("apiVersion", "")), str(obj["kind"]))

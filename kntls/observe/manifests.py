@@ -15,32 +15,41 @@ SUFFIXES = (".json", ".yaml", ".yml")
 _NO_OBJECT = "is not a Kubernetes object: there is no apiVersion and kind"
 
 
-def texts(paths: Iterable[str], stdin: str | None = None) -> Iterator[tuple[str, str]]:
-    """Name and text of each file: files, directories (recursively), or `-` for standard input.
+def files(paths: Iterable[str]) -> Iterator[tuple[str, bool]]:
+    """The files these paths mean (`-` for standard input), each with whether it was named itself.
 
-    `stdin` replaces standard input. Raises `InputError` for what is not there, is no text, or holds no manifest.
+    Directories are searched recursively. Raises `InputError` for what is not there or holds no manifest.
     """
     for path in paths:
-        if path == "-":
-            yield "standard input", sys.stdin.read() if stdin is None else stdin
-            continue
-        for file in _files(Path(path)):
-            try:
-                yield str(file), file.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                why = getattr(error, "strerror", None) or "it is no text"
-                raise InputError(f"cannot be read: {why}", where=str(file)) from None
+        if path == "-" or not Path(path).is_dir():
+            yield path, True
+        else:
+            yield from ((file, False) for file in _within(path))
 
 
-def _files(path: Path) -> list[Path]:
-    if not path.exists():
-        raise InputError("no such file or directory", where=str(path))
-    if not path.is_dir():
-        return [path]
-    found = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+def _within(directory: str) -> list[str]:
+    found = sorted(str(file) for file in Path(directory).rglob("*") if file.suffix in SUFFIXES and file.is_file())
     if not found:
-        raise InputError(f"no file in it ends in {', '.join(SUFFIXES)}", where=str(path))
+        raise InputError(f"no file in it ends in {', '.join(SUFFIXES)}", where=directory)
     return found
+
+
+def text_of(file: str, stdin: str | None = None) -> tuple[str, str]:
+    """Name and text of one file; `stdin` replaces standard input. Raises `InputError` for what cannot be read."""
+    if file == "-":
+        return "standard input", sys.stdin.read() if stdin is None else stdin
+    try:
+        return file, Path(file).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError("no such file or directory", where=file) from None
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise InputError(f"cannot be read: {why}", where=file) from None
+
+
+def texts(paths: Iterable[str], stdin: str | None = None) -> Iterator[tuple[str, str]]:
+    """Name and text of each file these paths mean. Raises what `files` and `text_of` raise."""
+    return (text_of(file, stdin) for file, _ in files(paths))
 
 
 def documents(name: str, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

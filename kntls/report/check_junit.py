@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from kntls.checks.check import Category
 from kntls.checks.run import Outcome, Report, Result
+
+FORBIDDEN = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 does not have, escaped or not; a condition's message may."""
 
 
 def _text(result: Result) -> str:
@@ -45,4 +49,4 @@ def render(report: Report, *, strict: bool = False) -> str:
         for result in found:
             _case(suite, result, strict=strict)
     indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + FORBIDDEN.sub("?", tostring(root, encoding="unicode")) + "\n"

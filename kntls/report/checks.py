@@ -33,10 +33,16 @@ def _wrap(text: str, width: int, first: str, rest: str) -> list[str]:
     )
 
 
-def _headline(result: Result, paint: Paint, width: int) -> list[str]:
-    sign, colour = SIGNS[result.outcome]
+def _headline(report: Report, result: Result, paint: Paint, width: int) -> list[str]:
+    sign, colour = SIGNS[_worst(report, result)]
     lines = _wrap(f"{result.check.sentence}", width, f"  {result.check.id:<14} ", " " * 17)
     return [f"{paint(sign, colour)}{lines[0][1:]}", *lines[1:]]
+
+
+def _worst(report: Report, result: Result) -> Outcome:
+    """The check's outcome, or that of something worse that it explains: what is shown must not look harmless."""
+    explained = {other.outcome for other in report.results for entry in other.found if entry.cause == result.check.id}
+    return next((outcome for outcome in BAD if outcome in {*explained, result.outcome}), result.outcome)
 
 
 def _finding(entry: Found, width: int) -> list[str]:
@@ -83,7 +89,7 @@ def _section(report: Report, category: Category, paint: Paint, width: int, **how
     for result in report.of(category):
         if not _visible(result, **how):
             continue
-        lines += _headline(result, paint, width)
+        lines += _headline(report, result, paint, width)
         if result.outcome in BAD:
             lines += _body_of(report, result, width, everything=everything)
         elif everything and result.reason:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 from kntls import __version__
 from kntls.checks.check import Check
-from kntls.checks.run import Found, Report, Result
+from kntls.checks.run import Found, Outcome, Report, Result
 from kntls.model.findings import Severity
 
 LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
@@ -28,10 +30,10 @@ def _rule(check: Check) -> dict[str, Any]:
 
 def _location(entry: Found, source: str) -> dict[str, Any]:
     ref = entry.problem.object
-    name = f"{ref.kind.resource}/{ref.namespace}/{ref.name}" if ref else source
+    name = "/".join(filter(None, (ref.kind.resource, ref.namespace, ref.name))) if ref else source
     logical = {"fullyQualifiedName": name, "kind": ref.kind.name if ref else "cluster"}
     # Code-scanning pages insist on a file: the object's address stands for one.
-    return {"physicalLocation": {"artifactLocation": {"uri": name}}, "logicalLocations": [logical]}
+    return {"physicalLocation": {"artifactLocation": {"uri": quote(name)}}, "logicalLocations": [logical]}
 
 
 def _finding(result: Result, entry: Found, source: str) -> dict[str, Any]:
@@ -47,6 +49,15 @@ def _finding(result: Result, entry: Found, source: str) -> dict[str, Any]:
     }
 
 
+def _notes(report: Report) -> Iterator[dict[str, Any]]:
+    """What was not looked at: every check by its ID, then everything that could not be read."""
+    for result in report.with_outcome(Outcome.UNSEEN):
+        text = f"not looked at: {result.reason}"
+        yield {"level": "warning", "message": {"text": text}, "associatedRule": {"id": result.check.id}}
+    for entry in report.unread:
+        yield {"level": "note", "message": {"text": f"not looked at: {entry.what}: {entry.reason}"}}
+
+
 def render(report: Report) -> str:
     """The SARIF document."""
     driver = {
@@ -56,10 +67,6 @@ def render(report: Report) -> str:
         "rules": [_rule(result.check) for result in report.results],
     }
     results = [_finding(result, entry, report.source) for result in report.results for entry in result.found]
-    notes = [
-        {"level": "note", "message": {"text": f"not looked at: {entry.what}: {entry.reason}"}}
-        for entry in report.unread
-    ]
-    invocation = {"executionSuccessful": True, "toolExecutionNotifications": notes}
+    invocation = {"executionSuccessful": not report.blind, "toolExecutionNotifications": [*_notes(report)]}
     run = {"tool": {"driver": driver}, "invocations": [invocation], "results": results}
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False) + "\n"

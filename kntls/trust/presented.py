@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -10,7 +10,8 @@ from kntls.cluster.client import Cluster
 from kntls.errors import NotInstalled
 from kntls.knative.installation import detect
 from kntls.knative.servers import Server, servers
-from kntls.model.observation import Observation, Presented
+from kntls.model.kinds import HANDSHAKES
+from kntls.model.observation import Observation, Presented, Unread
 from kntls.probe.dial import Dialer
 from kntls.probe.handshake import handshake
 
@@ -41,6 +42,16 @@ def sense(dialer: Callable[[Cluster], Dialer], workers: int = 16) -> Callable[[C
         reach = dialer(cluster)
         with ThreadPoolExecutor(workers) as pool:
             shown = tuple(pool.map(lambda server: greet(server, reach), wanted))
-        return replace(observation, presented=shown)
+        others = tuple(entry for entry in observation.unread if not entry.what.startswith(HANDSHAKES.resource))
+        return replace(observation, presented=shown, unread=(*others, *_denied(shown)))
 
     return look
+
+
+def _denied(shown: tuple[Presented, ...]) -> Iterator[Unread]:
+    """What could not be greeted for lack of permission: everything, or the servers of some namespaces."""
+    denied = {entry.server.namespace: entry.error for entry in shown if entry.denied}
+    if denied and all(entry.denied for entry in shown):
+        yield Unread(HANDSHAKES.resource, next(iter(denied.values())))
+    else:
+        yield from (Unread(f"{HANDSHAKES.resource} in {space}", why) for space, why in sorted(denied.items()))

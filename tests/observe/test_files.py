@@ -71,3 +71,15 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path, text, mes
 def test_a_file_that_does_not_exist_is_one_clear_line(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         from_files([str(tmp_path / "nowhere")], AT)
+
+
+def test_what_else_lies_in_a_directory_is_listed_as_not_read(tmp_path):
+    (tmp_path / "bundle.yaml").write_text(yaml.safe_dump(BUNDLE))
+    (tmp_path / "etcd.json").write_text('[{"endpoint": "https://10.0.0.1"}]')
+    (tmp_path / "half.yaml").write_text("a: [")
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe")
+    seen = from_files([str(tmp_path)], AT)
+    assert seen.get(CONFIG_MAP, "a", "x")
+    unread = {entry.what.rpartition("/")[2].partition(" ")[0]: entry.reason for entry in seen.unread}
+    assert set(unread) == {"handshakes", "etcd.json", "half.yaml", "binary.json"}
+    assert "not YAML" in unread["half.yaml"]
