@@ -21,7 +21,7 @@ from kntls.checks.facts import Facts
 from kntls.checks.permissions import everything
 from kntls.knative.installation import detect
 from kntls.knative.sans import cluster_local_hosts
-from kntls.knative.servers import servers
+from kntls.knative.servers import servers, silent
 from kntls.model import kinds as k
 from kntls.model.kinds import Kind
 from kntls.model.observation import Observation, Presented
@@ -118,6 +118,8 @@ class World:
     objects: dict[Kind, dict[tuple[str, str], dict[str, Any]]] = field(default_factory=dict)
     shows: dict[str, KeyPair | str] = field(default_factory=dict)
     """By `namespace/pod` (or `role`): another chain than its Secret's, or the error of its handshake."""
+    lingering: bool = False
+    """Whether the activators still serve TLS although system-internal encryption is off."""
     unread: tuple[Any, ...] = ()
     live: bool = True
 
@@ -177,13 +179,13 @@ class World:
 
     def _presented(self, observation: Observation) -> tuple[Presented, ...]:
         try:
-            found = servers(observation, detect(observation))
+            place = detect(observation)
         except Exception as error:  # a world without Knative presents nothing
             if type(error).__name__ != "NotInstalled":
                 raise
             return ()
         shown = []
-        for server in found:
+        for server in (*servers(observation, place), *(silent(observation, place) if self.lingering else ())):
             where = f"{server.pod.namespace}/{server.pod.name}"
             secret = observation.find(server.secret) or {}
             own = tuple(cert.der for cert in certificates(secret.get("data", {}).get("tls.crt", ""), ""))

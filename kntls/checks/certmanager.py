@@ -43,9 +43,13 @@ def _arguments(facts: Facts) -> list[str]:
     return [word for entry in containers for word in (*entry.get("command", []), *entry.get("args", []))]
 
 
-def logs_of(ref: ObjectRef) -> str:
-    """The command that shows a Deployment's log."""
-    return f"kubectl logs deployment/{ref.name} -n {ref.namespace} --tail 50"
+def down(ref: ObjectRef, obj: Object) -> Problem:
+    """A Deployment that nobody answers for: scaled to none, or failing."""
+    if dig(obj, "spec", "replicas", default=1) == 0:
+        return Problem(
+            ref, "it is scaled to none", f"kubectl scale deployment/{ref.name} -n {ref.namespace} --replicas=1"
+        )
+    return Problem(ref, "no replica is available", f"kubectl logs deployment/{ref.name} -n {ref.namespace} --tail 50")
 
 
 @check(
@@ -56,7 +60,8 @@ def logs_of(ref: ObjectRef) -> str:
     when=(WHOLE_MANAGER,),
     phase=Phase.BOTH,
     causes=("KN-CM-004", "KN-SERVE-009", "KN-SERVE-010", "KN-ISSUER-001", "KN-KCERT-001", "KN-KCERT-003",
-            "KN-KCERT-004", "KN-KCERT-013", "KN-LEAF-001", "KN-RESTART-001", "KN-RESTART-005", "KN-SERVE-008"),
+            "KN-KCERT-004", "KN-KCERT-013", "KN-LEAF-001", "KN-RESTART-001", "KN-RESTART-005", "KN-SERVE-008",
+            "KN-TRUST-023"),
     why="Every certificate of Knative's transport encryption is issued by cert-manager; without its CRDs Knative's "
     "controller ends at start with `Please install cert-manager` as soon as a surface is on.",
     remedy="Install cert-manager, then restart Knative's controller.",
@@ -83,8 +88,9 @@ def installed(facts: Facts) -> Iterator[Problem]:
 def controller_up(facts: Facts) -> Iterator[Problem]:
     """The controller's Available condition."""
     manager = facts.manager
-    if manager and not available(facts.observation.find(manager.deployment) or {}):
-        yield Problem(manager.deployment, "no replica is available", logs_of(manager.deployment))
+    found = facts.observation.find(manager.deployment) if manager else None
+    if manager and found and not available(found):
+        yield down(manager.deployment, found)
 
 
 @check(
@@ -106,8 +112,7 @@ def webhook_up(facts: Facts) -> Iterator[Problem]:
         ref = ObjectRef(DEPLOYMENT, "cert-manager-webhook", space)
         yield Problem(ref, "there is no such Deployment", "install cert-manager's webhook")
     elif not available(found):
-        ref = ObjectRef(DEPLOYMENT, name_of(found), space)
-        yield Problem(ref, "no replica is available", logs_of(ref))
+        yield down(ObjectRef(DEPLOYMENT, name_of(found), space), found)
 
 
 @check(

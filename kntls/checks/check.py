@@ -168,6 +168,11 @@ ON = Condition("encryption is on for a surface", _surface_on, _CONFIGURED)
 INTERNAL = Condition(
     "system-internal encryption is on", lambda facts: _surface_on(facts, "system-internal"), _CONFIGURED
 )
+NOT_INTERNAL = Condition(
+    "system-internal encryption is off",
+    lambda facts: None if (on := _surface_on(facts, "system-internal")) is None else not on,
+    _CONFIGURED,
+)
 LOCAL = Condition("cluster-local encryption is on", lambda facts: _surface_on(facts, "cluster-local"), _CONFIGURED)
 EXTERNAL = Condition(
     "external-domain encryption is on", lambda facts: _surface_on(facts, "external-domain"), _CONFIGURED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from difflib import get_close_matches
 
@@ -19,14 +20,20 @@ from kntls.checks.check import (
     Problem,
     check,
 )
-from kntls.checks.facts import Facts
+from kntls.checks.facts import Facts, environment
 from kntls.errors import InputError
-from kntls.knative.config import EXTERNAL_SPELLINGS, issuer_ref
-from kntls.knative.names import CONFIG_CERTMANAGER, CONFIG_NETWORK, LEGACY_FLAG, Surface
+from kntls.knative.config import EXTERNAL_SPELLINGS, GO_FALSE, GO_TRUE, issuer_ref
+from kntls.knative.names import (
+    ACTIVATOR,
+    CERTIFICATE_CLASS,
+    CONFIG_CERTMANAGER,
+    CONFIG_NETWORK,
+    LEGACY_FLAG,
+    Surface,
+)
 from kntls.model.kinds import CONFIG_MAP, DEPLOYMENT, KNATIVE_SERVING
-from kntls.model.objects import Object, condition, dig, is_true, labels_of
+from kntls.model.objects import Object, ObjectRef, condition, dig, is_true, labels_of
 
-CERTIFICATE_CLASS = "cert-manager.certificate.networking.knative.dev"
 CLASS_KEYS = ("certificate-class", "certificate.class")
 SELECTOR = "namespace-wildcard-cert-selector"
 KNOWN = frozenset(
@@ -49,6 +56,8 @@ PROTOCOLS = ("enabled", "redirected", "disabled")
 VALIDATED = "app.kubernetes.io/component"
 """With `app.kubernetes.io/name`, what the webhook selects ConfigMaps by (serving `configmap-validation.yaml`)."""
 QUEUE_TLS_MAX = "queue-sidecar-tls-max-version"
+ACTIVATOR_TLS_MAX = "ACTIVATOR_TLS_MAX_VERSION"
+"""With the key before it since 1.21 (knative.dev/pkg `network/tls/config.go`)."""
 
 
 @check(
@@ -98,8 +107,11 @@ def present(facts: Facts) -> Iterator[Problem]:
     remedy="Write `Enabled` or `Disabled`.",
 )
 def legal_flags(facts: Facts) -> Iterator[Problem]:
-    """Values other than enabled, disabled and nothing."""
+    """Values other than enabled, disabled and nothing, or than a boolean for the legacy flag."""
     data = facts.config(CONFIG_NETWORK)
+    if LEGACY_FLAG in data and data[LEGACY_FLAG] not in GO_TRUE | GO_FALSE:
+        reason = f"{LEGACY_FLAG} is {data[LEGACY_FLAG]!r}, no boolean: components that start with it crash"
+        yield Problem(facts.config_ref(), reason, facts.set_config(CONFIG_NETWORK, LEGACY_FLAG, None))
     for surface in (Surface.CLUSTER_LOCAL, Surface.SYSTEM_INTERNAL):
         if data.get(surface.flag, "").lower() not in ("", "enabled", "disabled"):
             reason = f"{surface.flag} is {data[surface.flag]!r}: components that start with it crash"
@@ -285,6 +297,14 @@ def _owner(facts: Facts) -> Object:
     return (facts.observation.find(operator) if operator else None) or {}
 
 
+def _operated(facts: Facts) -> Iterator[ObjectRef]:
+    """The ConfigMaps an operator writes. OpenShift Serverless deploys config-network twice: Kourier reads its own."""
+    yield from map(facts.config_ref, (CONFIG_NETWORK, CONFIG_CERTMANAGER))
+    beside = ObjectRef(CONFIG_MAP, CONFIG_NETWORK, facts.installation.ingress_namespace if facts.installation else "")
+    if beside.namespace != facts.serving and facts.observation.find(beside):
+        yield beside
+
+
 @check(
     "KN-CONFIG-012",
     "the ConfigMaps say what the operator's resource says",
@@ -293,17 +313,18 @@ def _owner(facts: Facts) -> Object:
     when=(OPERATED,),
     phase=Phase.BOTH,
     why="The operator puts keys of `spec.config` back, at once since 1.18. A ConfigMap that says otherwise is about to "
-    "be reverted, or the operator has not come round to it.",
-    remedy="Change the KnativeServing, not the ConfigMap.",
+    "be reverted, or the operator has not come round to it. On OpenShift Kourier reads a copy in its own namespace.",
+    remedy="The command does what the operator will do. To have another value, change the KnativeServing.",
 )
 def no_drift(facts: Facts) -> Iterator[Problem]:
-    """Keys in which ConfigMap and KnativeServing differ."""
-    for name in (CONFIG_NETWORK, CONFIG_CERTMANAGER):
-        data = facts.config(name)
-        for key, value in _wanted(_owner(facts), name).items():
+    """Keys in which a ConfigMap, or Kourier's copy of it, and KnativeServing differ."""
+    for ref in _operated(facts):
+        data = dig(facts.observation.find(ref) or {}, "data", default={})
+        for key, value in _wanted(_owner(facts), ref.name).items():
             if data.get(key, "").strip() != value.strip():
                 reason = f"{key} is {data.get(key)!r}, the KnativeServing says {value!r} and the operator will win"
-                yield Problem(facts.config_ref(name), reason, facts.set_config(name, key, data.get(key)))
+                fix = f"kubectl patch {ref.kubectl} --type merge -p '{json.dumps({'data': {key: value}})}'"
+                yield Problem(ref, reason, fix)
 
 
 @check(
@@ -415,20 +436,26 @@ def redirected(facts: Facts) -> Iterator[Problem]:
 
 @check(
     "KN-CONFIG-018",
-    "queue-proxies may speak TLS 1.3",
+    "queue-proxies and activators may speak TLS 1.3",
     ERROR,
-    needs=(CONFIG_MAP,),
+    needs=(CONFIG_MAP, DEPLOYMENT),
     when=(INTERNAL,),
     causes=("KN-SERVE-001",),
-    why="The activator and Envoy insist on TLS 1.3: a queue-proxy held to 1.2 can be reached by neither.",
-    remedy=f"Remove `{QUEUE_TLS_MAX}` from `config-deployment`.",
+    why="The activator and Envoy insist on TLS 1.3: a queue-proxy held to 1.2 can be reached by neither, an activator "
+    "held to it not by Envoy.",
+    remedy=f"Remove `{QUEUE_TLS_MAX}` from `config-deployment`, `{ACTIVATOR_TLS_MAX}` from the activator's Deployment.",
 )
 def tls13(facts: Facts) -> Iterator[Problem]:
     """A maximum below 1.3."""
     value = facts.config("config-deployment").get(QUEUE_TLS_MAX, "")
-    if value and value not in ("1.3", "TLS1.3"):
+    if value and value != "1.3":
         fix = facts.set_config("config-deployment", QUEUE_TLS_MAX, None)
         yield Problem(facts.config_ref("config-deployment"), f"{QUEUE_TLS_MAX} is {value}", fix)
+    activator = ObjectRef(DEPLOYMENT, ACTIVATOR, facts.serving)
+    value = environment(facts.observation.find(activator) or {}).get(ACTIVATOR_TLS_MAX, "")
+    if value and value != "1.3":
+        fix = f"kubectl set env deployment/{ACTIVATOR} -n {facts.serving} {ACTIVATOR_TLS_MAX}-"
+        yield Problem(activator, f"{ACTIVATOR_TLS_MAX} is {value}", fix)
 
 
 @check(

@@ -43,10 +43,10 @@ FIELDS: dict[Kind, Mapping[str, Shape]] = {
         "status": _CONDITIONED,
     },
     REVISION: {"metadata": _NAMED, "status": _CONDITIONED},
-    ROUTE: {"metadata": _NAMED, "status": {**_CONDITIONED, "url": ..., "address": ...}},
+    ROUTE: {"metadata": {**_NAMED, "annotations": ...}, "status": {**_CONDITIONED, "url": ..., "address": ...}},
     KINGRESS: {"metadata": _NAMED, "spec": {"tls": {"secretName": ..., "secretNamespace": ...}}},
     KCERT: {"metadata": _MARKED, "spec": ..., "status": _CONDITIONED},
-    CERTIFICATE: {"metadata": {**_MARKED, "generation": ...}, "spec": ..., "status": ...},
+    CERTIFICATE: {"metadata": {**_MARKED, "generation": ..., "annotations": ...}, "spec": ..., "status": ...},
     CERTIFICATE_REQUEST: {
         "metadata": {**_NAMED, "ownerReferences": {"uid": ...}, "creationTimestamp": ...},
         "status": _CONDITIONED,

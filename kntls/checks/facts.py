@@ -201,6 +201,12 @@ def available(deployment: Object) -> bool:
     return bool(wanted) and is_true(deployment, "Available")
 
 
+def environment(deployment: Object) -> dict[str, str]:
+    """The plain environment variables of a Deployment's containers."""
+    containers = dig(deployment, "spec", "template", "spec", "containers", default=[])
+    return {env["name"]: str(env.get("value", "")) for entry in containers for env in entry.get("env", [])}
+
+
 def surface_of(kcert: Object) -> Surface:
     """The surface a KCert belongs to; one without the label is a wildcard, hence external."""
     kind = labels_of(kcert).get(CERTIFICATE_TYPE_LABEL, "")

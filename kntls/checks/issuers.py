@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from kntls.certmanager.authority import Authority, is_current
+from kntls.certmanager.authority import Authority, authority_in, is_current
 from kntls.certmanager.issuers import Answer, kind_of
 from kntls.checks.check import ERROR, KEYS, MANAGED, ON, SIGNING, WARNING, Condition, Problem, check
 from kntls.checks.facts import LEAF_LIFETIME, Facts, parse_time
 from kntls.knative.config import DEFAULT_ISSUER
 from kntls.knative.names import CONFIG_CERTMANAGER, LEGACY_SAN, ROUTING_SAN, Surface
-from kntls.model.kinds import CERTIFICATE, CLUSTER_ISSUER, CONFIG_MAP, DEPLOYMENT, ISSUER, SECRET
+from kntls.model.kinds import CERTIFICATE, CLUSTER_ISSUER, CONFIG_MAP, DEPLOYMENT, SECRET
 from kntls.model.objects import Object, ObjectRef, condition, dig, is_true, labels_of, name_of, namespace_of
 from kntls.pki.authority import lint_ca
 from kntls.pki.certificate import Certificate
@@ -103,17 +103,17 @@ def exists(facts: Facts) -> Iterator[Problem]:
     needs=(CONFIG_MAP,),
     when=(ON,),
     causes=("KN-KCERT-001",),
-    why="Certificates lie in many namespaces, an Issuer only in one. And Knative looks the name up among "
-    "ClusterIssuers at every renewal: the KCert turns `ReconcileFailed` and Routes lose TLS each time.",
+    why="Certificates lie in many namespaces, an Issuer only in one. And whatever the kind, Knative looks the name up "
+    "among ClusterIssuers at every renewal: the KCert turns `ReconcileFailed` and Routes lose TLS each time.",
     remedy="Name a ClusterIssuer.",
 )
 def cluster_wide(facts: Facts) -> Iterator[Problem]:
     """References of another kind."""
     for surface, ref in facts.issuers.items():
-        if ref.kind == ISSUER.name:
+        if ref.kind != CLUSTER_ISSUER.name:
             fix = facts.set_config(CONFIG_CERTMANAGER, surface.issuer_key, f"kind: ClusterIssuer\nname: {ref.name}\n")
             where = facts.config_ref(CONFIG_CERTMANAGER)
-            yield Problem(where, f"{surface.issuer_key} names an Issuer ({ref.name})", fix)
+            yield Problem(where, f"{surface.issuer_key} names {ref.kind} {ref.name}", fix)
 
 
 @check(
@@ -215,6 +215,7 @@ def secret_there(facts: Facts) -> Iterator[Problem]:
         "KN-TRUST-009",
         "KN-ISSUER-013",
         "KN-LEAF-010",
+        "KN-TRUST-020",
     ),
     why="cert-manager looks at the CA bit only. Without `keyCertSign` every request fails with `certificate chain is "
     "malformed or broken`, and what was signed before is accepted by nobody.",
@@ -232,7 +233,7 @@ def may_sign(facts: Facts) -> Iterator[Problem]:
     ERROR,
     needs=SEEN,
     when=(ON, KEYS, SIGNING),
-    causes=("KN-ISSUER-003", "KN-KCERT-001", "KN-KCERT-004", "KN-KCERT-005"),
+    causes=("KN-ISSUER-003", "KN-KCERT-001", "KN-KCERT-004", "KN-KCERT-005", "KN-LEAF-010", "KN-TRUST-020"),
     why="cert-manager does not compare them: the issuer is Ready, and every request fails with `provided PrivateKey "
     "doesn't match parent's PublicKey`, each failure doubling the pause until the next try.",
     remedy="Restore the key that belongs to the certificate, or rotate to another CA.",
@@ -249,7 +250,7 @@ def key_fits(facts: Facts) -> Iterator[Problem]:
     needs=SEEN,
     when=(ON, SIGNING),
     causes=("KN-TRUST-007", "KN-TRUST-008", "KN-TRUST-013", "KN-TRUST-020", "KN-SERVE-003", "KN-LEAF-009",
-            "KN-ISSUER-010", "KN-ISSUER-017", "KN-LEAF-008",),
+            "KN-ISSUER-010", "KN-ISSUER-017", "KN-LEAF-008", "KN-LEAF-010"),
     why="cert-manager signs with an expired CA as if nothing were wrong, and everything stays Ready; every handshake "
     "is refused (`certificate has expired or is not yet valid`).",
     remedy="Rotate to a new CA: `kntls rotate-ca`.",
@@ -298,7 +299,7 @@ def one_line(facts: Facts) -> Iterator[Problem]:
     ERROR,
     needs=SEEN,
     when=(ON, SIGNING),
-    causes=("KN-TRUST-007", "KN-SERVE-003", "KN-LEAF-008"),
+    causes=("KN-TRUST-007", "KN-TRUST-020", "KN-SERVE-003", "KN-LEAF-008", "KN-LEAF-010"),
     why="cert-manager does not look at name constraints: it signs `kn-routing` with a CA that permits `example.com` "
     "only, and every client refuses the leaf.",
     remedy="Use a CA that permits Knative's internal names.",
@@ -429,3 +430,30 @@ def visible(facts: Facts) -> Iterator[Problem]:
         if label is not None and label != "true":
             fix = f"kubectl label {ca.secret.kubectl} {FAO}=true --overwrite"
             yield Problem(ca.secret, f"label {FAO} is {label!r}: cert-manager does not see the Secret", fix)
+
+
+def _other_cas(facts: Facts) -> Iterator[tuple[str, Authority]]:
+    """Every CA issuer with its CA, in use or not."""
+    for obj in facts.observation.all(CLUSTER_ISSUER):
+        secret = ObjectRef(SECRET, str(dig(obj, "spec", "ca", "secretName", default="")), facts.resources)
+        if ca := authority_in(facts.observation, secret):
+            yield name_of(obj), ca
+
+
+@check(
+    "KN-ISSUER-019",
+    "no other issuer signs with the key of a CA in use",
+    WARNING,
+    needs=SEEN,
+    when=(ON, SIGNING),
+    why="Two Secrets with one key are one CA: rotating one of them leaves the other signing with the key that was to "
+    "be retired, and whoever has one has both.",
+    remedy="Give each issuer a CA of its own, or point both to the same Secret and rotate that.",
+)
+def own_key(facts: Facts) -> Iterator[Problem]:
+    """CA issuers whose Secret is another, but holds the same key."""
+    for name, ca in facts.authorities.items():
+        for other, twin in _other_cas(facts):
+            if twin.secret != ca.secret and twin.signer.public_key_hash == ca.signer.public_key_hash:
+                reason = f"it signs with the key of ClusterIssuer {name} ({ca.secret}), from a copy in {twin.secret}"
+                yield Problem(_named(other), reason, NEW_CA.format(issuer=name))

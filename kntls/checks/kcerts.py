@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 
 from kntls.certmanager.leaves import Leaf, owner_kind
 from kntls.checks.check import ERROR, INFO, INSTALLED, INTERNAL, LOCAL, ON, PRESENT_TIME, WARNING, Problem, check
 from kntls.checks.facts import Facts, parse_time, ref_of, surface_of
-from kntls.knative.names import ROUTE_LABEL, ROUTING_CERTIFICATE, USER_CERTIFICATE, Surface
+from kntls.knative.names import (
+    CERTIFICATE_CLASS,
+    CERTIFICATE_TYPE_LABEL,
+    CLASS_ANNOTATION,
+    LEGACY_SAN,
+    ROUTE_LABEL,
+    ROUTING_CERTIFICATE,
+    ROUTING_SAN,
+    USER_CERTIFICATE,
+    Surface,
+)
 from kntls.knative.servers import local_certificates
 from kntls.model.kinds import CERTIFICATE, CERTIFICATE_REQUEST, CONFIG_MAP, KCERT, NAMESPACE, REVISION, ROUTE, SECRET
 from kntls.model.objects import Object, ObjectRef, condition, dig, is_true, labels_of, name_of, namespace_of
@@ -22,6 +33,20 @@ OWNER = "networking.internal.knative.dev/Certificate"
 def renew(leaf: Leaf) -> str:
     """The command that has a Certificate issued again."""
     return f"cmctl renew {leaf.ref.name} -n {leaf.ref.namespace}"
+
+
+def routing_kcert(namespace: str) -> str:
+    """The command that makes the routing KCert again, as Serving's manifest does
+    (`config/core/300-knativecertificate.yaml`)."""
+    metadata = {
+        "name": ROUTING_CERTIFICATE,
+        "namespace": namespace,
+        "annotations": {CLASS_ANNOTATION: CERTIFICATE_CLASS},
+        "labels": {CERTIFICATE_TYPE_LABEL: Surface.SYSTEM_INTERNAL.certificate_type},
+    }
+    spec = {"dnsNames": [ROUTING_SAN, LEGACY_SAN], "secretName": ROUTING_CERTIFICATE}
+    manifest = {"apiVersion": KCERT.api_version, "kind": KCERT.manifest_kind, "metadata": metadata, "spec": spec}
+    return f"echo '{json.dumps(manifest)}' | kubectl apply -f -"
 
 
 def _describe(ref: ObjectRef) -> str:
@@ -58,16 +83,16 @@ def ref_of_kcert(obj: Object) -> ObjectRef:
     ERROR,
     needs=(KCERT,),
     when=(INSTALLED,),
-    causes=("KN-SERVE-001", "KN-SERVE-002", "KN-KCERT-003", "KN-RESTART-001"),
+    causes=("KN-SERVE-001", "KN-SERVE-002", "KN-KCERT-003", "KN-RESTART-001", "KN-TRUST-023"),
     why="It is part of Knative's static manifest: nothing makes it again. Without it the activator ends at its next "
     "start, and enabling cannot work any more.",
-    remedy="Apply Knative's `serving-core.yaml` of the installed version again (or let the operator do so).",
+    remedy="Make it again; Knative's `serving-core.yaml` of the installed version has the same.",
 )
 def routing_there(facts: Facts) -> Iterator[Problem]:
     """The static KCert."""
     if facts.observation.get(KCERT, ROUTING_CERTIFICATE, facts.serving) is None:
         ref = ObjectRef(KCERT, ROUTING_CERTIFICATE, facts.serving)
-        yield Problem(ref, "it does not exist, and nothing makes it again", "kubectl apply -f serving-core.yaml")
+        yield Problem(ref, "it does not exist, and nothing makes it again", routing_kcert(facts.serving))
 
 
 @check(
@@ -76,7 +101,7 @@ def routing_there(facts: Facts) -> Iterator[Problem]:
     ERROR,
     needs=(CONFIG_MAP, KCERT, CERTIFICATE),
     when=(ON,),
-    causes=("KN-KCERT-001", "KN-SERVE-005", "KN-SERVE-007"),
+    causes=("KN-KCERT-001", "KN-SERVE-005", "KN-SERVE-007", "KN-TRUST-023"),
     why="Knative's controller makes one cert-manager Certificate for each KCert, under the same name. Where they are "
     "missing it is not doing so.",
     remedy="Look at the controller's log; see KN-RESTART-001.",
@@ -310,10 +335,12 @@ def namespace_covered(facts: Facts) -> Iterator[Problem]:
     remedy="Restart Knative's controller; then look at the Route's conditions.",
 )
 def routes_covered(facts: Facts) -> Iterator[Problem]:
-    """Routes without a cluster-local KCert."""
+    """Routes without a cluster-local KCert. One that has no address yet has no Revision to send anybody to, and gets
+    its certificate with the first (serving `pkg/reconciler/route`)."""
     covered = {(namespace_of(obj), labels_of(obj).get(ROUTE_LABEL)) for obj in local_certificates(facts.observation)}
     for route in facts.observation.all(ROUTE):
-        if (namespace_of(route), name_of(route)) not in covered:
+        served = dig(route, "status", "address", "url")
+        if served and (namespace_of(route), name_of(route)) not in covered:
             fix = f"kubectl rollout restart deployment/controller -n {facts.serving}"
             ref = ObjectRef(ROUTE, name_of(route), namespace_of(route))
             yield Problem(ref, f"it has no KCert of type {Surface.CLUSTER_LOCAL.certificate_type}", fix)

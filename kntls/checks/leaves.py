@@ -57,7 +57,7 @@ def wanted_names(observation: Observation, leaf: Leaf) -> frozenset[str]:
     needs=SEEN,
     when=(ON, COVERED),
     causes=("KN-KCERT-001", "KN-KCERT-004", "KN-SERVE-001", "KN-SERVE-005", "KN-SERVE-008", "KN-LEAF-004",
-            "KN-TRUST-001", "KN-TRUST-005"),
+            "KN-TRUST-001", "KN-TRUST-005", "KN-TRUST-023"),
     why="Pods that mount a Secret which is not there do not start; the activator ends at start; a Route without its "
     "Secret loses TLS.",
     remedy="Have it issued again; where that fails, the Certificate's conditions say why.",

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from kntls.checks.check import ERROR, INTERNAL, ON, WARNING, Problem, check
+from kntls.checks.check import ERROR, INSTALLED, INTERNAL, NOT_INTERNAL, ON, WARNING, Problem, check
 from kntls.checks.facts import Facts, parse_time
-from kntls.knative.names import ACTIVATOR, CONFIG_NETWORK, CONTROLLER, REVISION_LABEL, USER_CERTIFICATE, Surface
+from kntls.knative.names import (
+    ACTIVATOR,
+    CONFIG_NETWORK,
+    CONTROLLER,
+    REVISION_LABEL,
+    ROUTING_CERTIFICATE,
+    USER_CERTIFICATE,
+    Surface,
+)
 from kntls.knative.restarts import restarts_owed
-from kntls.model.kinds import CERTIFICATE, CONFIG_MAP, CRD, DEPLOYMENT, HANDSHAKES, KCERT, POD
+from kntls.model.kinds import CERTIFICATE, CONFIG_MAP, CRD, DEPLOYMENT, HANDSHAKES, KCERT, POD, SECRET
 from kntls.model.objects import Object, ObjectRef, condition, dig, is_true, labels_of, name_of, namespace_of
 
 CRD_CERTIFICATES = "certificates.cert-manager.io"
@@ -56,7 +64,8 @@ def _reconciled(facts: Facts) -> bool:
     needs=(CONFIG_MAP, KCERT, CERTIFICATE, DEPLOYMENT),
     when=(ON,),
     causes=("KN-KCERT-001", "KN-KCERT-003", "KN-KCERT-013", "KN-KCERT-014", "KN-SERVE-001", "KN-SERVE-005",
-            "KN-SERVE-006", "KN-SERVE-007", "KN-SERVE-008", "KN-RESTART-003"),
+            "KN-SERVE-004", "KN-SERVE-006", "KN-SERVE-007", "KN-SERVE-008", "KN-RESTART-002", "KN-RESTART-003",
+            "KN-TRUST-023"),
     why="The controller decides once, at start, whether to make certificates. Turned on later, KCerts appear and stay "
     "without status, and with system-internal on no Revision anywhere is reconciled any more.",
     remedy="Restart the controller, wait for `routing-serving-certs`, then restart the activator.",
@@ -87,7 +96,9 @@ def activator(facts: Facts) -> Iterator[Problem]:
     for shown in facts.observation.presented:
         if shown.role == "activator" and shown.error == "connection refused":
             reason = f"nobody listens on {shown.address}: it started before system-internal-tls was turned on"
-            yield Problem(shown.server, reason, _restart(ObjectRef(DEPLOYMENT, ACTIVATOR, facts.serving)))
+            secret = facts.observation.get(SECRET, ROUTING_CERTIFICATE, facts.serving)
+            later = "" if secret else f"  # once Secret {ROUTING_CERTIFICATE} is there: without it the activator ends"
+            yield Problem(shown.server, reason, _restart(ObjectRef(DEPLOYMENT, ACTIVATOR, facts.serving)) + later)
 
 
 @check(
@@ -96,7 +107,7 @@ def activator(facts: Facts) -> Iterator[Problem]:
     ERROR,
     needs=(CONFIG_MAP, POD),
     when=(INTERNAL,),
-    causes=("KN-SERVE-001",),
+    causes=("KN-SERVE-001", "KN-SERVE-004"),
     why="Knative rolls the pods itself when the flag changes: the new ones mount `serving-certs`. Until then activator "
     "and gateway dial a port nobody listens on.",
     remedy="See why the Revision is not reconciled; usually the certificate of its namespace is missing.",
@@ -145,7 +156,7 @@ def older(facts: Facts) -> Iterator[Problem]:
     needs=(CONFIG_MAP, CRD, POD, KCERT, CERTIFICATE),
     when=(ON,),
     causes=("KN-RESTART-001", "KN-KCERT-001", "KN-KCERT-003", "KN-SERVE-001", "KN-SERVE-005", "KN-SERVE-006",
-            "KN-SERVE-007", "KN-SERVE-008"),
+            "KN-SERVE-007", "KN-SERVE-008", "KN-TRUST-023"),
     why="A controller that started before cert-manager was installed has no certificate reconciler (or crash-loops "
     "with `Please install cert-manager`): Services wait for certificates that nobody makes.",
     remedy="Restart the controller.",
@@ -162,3 +173,21 @@ def after_crds(facts: Facts) -> Iterator[Problem]:
             ref = ObjectRef(POD, name_of(pod), namespace_of(pod))
             reason = f"it started {since.isoformat()}, before the CRD {CRD_CERTIFICATES} was made"
             yield Problem(ref, reason, _restart(ObjectRef(DEPLOYMENT, CONTROLLER, facts.serving)))
+
+
+@check(
+    "KN-RESTART-006",
+    "no activator still runs with system-internal-tls after it was turned off",
+    ERROR,
+    needs=(CONFIG_MAP, POD, SECRET, HANDSHAKES),
+    when=(INSTALLED, NOT_INTERNAL),
+    why="The activator reads the flag once, at start, in both directions. One that started before it was turned off "
+    "goes on calling port 8112, on which the rolled queue-proxies no longer listen: 502 for whatever passes it.",
+    remedy="Restart the activator.",
+)
+def formerly_on(facts: Facts) -> Iterator[Problem]:
+    """Activators that present a certificate although the surface is off."""
+    for shown in facts.observation.presented:
+        if shown.role == "activator" and shown.chain:
+            reason = f"it still answers with TLS at {shown.address}: it started before system-internal-tls was off"
+            yield Problem(shown.server, reason, _restart(ObjectRef(DEPLOYMENT, ACTIVATOR, facts.serving)))

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
+from kntls.certmanager.leaves import leaf_of
 from kntls.certmanager.material import material_of
+from kntls.checks.certmanager import down
 from kntls.checks.check import (
     ERROR,
     EXTERNAL,
+    INFO,
     INSTALLED,
     INTERNAL,
+    KOURIER,
     LOCAL,
     ON,
     WARNING,
@@ -18,13 +23,16 @@ from kntls.checks.check import (
     Problem,
     check,
 )
-from kntls.checks.facts import Facts
+from kntls.checks.facts import Facts, environment
 from kntls.checks.facts import available as is_ready
+from kntls.checks.trust import accept
 from kntls.knative.names import (
     ACTIVATOR,
     CONTROLLER,
     LEGACY_SAN,
+    NET_KOURIER,
     REVISION_LABEL,
+    ROUTING_CERTIFICATE,
     ROUTING_SAN,
     USER_CERTIFICATE,
     WEBHOOK,
@@ -32,8 +40,10 @@ from kntls.knative.names import (
 )
 from kntls.knative.servers import Server, local_certificates, servers
 from kntls.model.kinds import (
+    CERTIFICATE,
     CONFIG_MAP,
     DEPLOYMENT,
+    DOMAIN_MAPPING,
     HANDSHAKES,
     KCERT,
     KINGRESS,
@@ -43,13 +53,21 @@ from kntls.model.kinds import (
     ROUTE,
     SECRET,
 )
-from kntls.model.objects import Object, ObjectRef, condition, dig, labels_of, name_of, namespace_of
+from kntls.model.objects import Object, ObjectRef, annotations_of, condition, dig, labels_of, name_of, namespace_of
 from kntls.model.observation import Presented
 from kntls.pki.certificate import Certificate
 from kntls.trust.consumers import Consumer
 
 GREETED = (CONFIG_MAP, POD, KCERT, HANDSHAKES)
 CRASHES = 3
+PLAIN = tuple(
+    f"networking.knative.dev/{mark}" for mark in ("disable-external-domain-tls", "disableAutoTLS", "disable-auto-tls")
+)
+"""Annotations by which a Route asks for no certificate (serving `pkg/reconciler/route`)."""
+ONE_CERTIFICATE = "CERTS_SECRET_NAME"
+"""With this variable net-kourier serves one certificate for every external host (`config/300-controller.yaml`)."""
+FILTERED, UID_LABEL = "ENABLE_SECRET_INFORMER_FILTERING_BY_CERT_UID", "networking.internal.knative.dev/certificate-uid"
+"""With this variable net-kourier sees only Secrets with that label."""
 LOG_SIGN = "Starting tls server main"
 """What a queue-proxy logs once it listens with TLS (serving `pkg/queue/sharedmain`)."""
 
@@ -104,8 +122,22 @@ def presents(facts: Facts) -> Iterator[Problem]:
         chain = _chain(shown)
         if server and found and found.leaf and chain and chain[0] != found.leaf:
             reason = f"{shown.role} presents {chain[0]}, {server.secret} holds {found.leaf}"
-            fix = f"kubectl delete {shown.server.kubectl}  # with another replica Ready, if it stays so for 3 minutes"
-            yield Problem(shown.server, reason, fix)
+            yield Problem(shown.server, reason, _roll(shown))
+
+
+def _roll(shown: Presented) -> str:
+    return f"kubectl delete {shown.server.kubectl}  # with another replica Ready, if it stays so for 3 minutes"
+
+
+def _mend(facts: Facts, shown: Presented, presented: Certificate) -> str:
+    """The command after which what a server presents is accepted: a new start where its Secret already holds another
+    leaf, else what mends that Secret's leaf."""
+    name = USER_CERTIFICATE if shown.role == "queue-proxy" else ROUTING_CERTIFICATE
+    certificate = facts.observation.get(CERTIFICATE, name, shown.server.namespace)
+    leaf = leaf_of(facts.observation, certificate) if certificate else None
+    if leaf is None or leaf.x509 != presented:
+        return _roll(shown)
+    return accept(facts, leaf)
 
 
 def _asked(consumer: Consumer, shown: Presented) -> tuple[str, ...]:
@@ -140,7 +172,7 @@ def accepted(facts: Facts) -> Iterator[Problem]:
                 verdict = accepts(chain[0], intermediates=chain[1:], roots=trust.roots, at=facts.at, name=name)
                 if not verdict.ok:
                     reason = f"{trust.consumer.name} refuses what {shown.role} presents: {verdict.reason}"
-                    yield Problem(shown.server, reason, "kntls trust add --ca FILE  # the CA that signed it")
+                    yield Problem(shown.server, reason, _mend(facts, shown, chain[0]))
                     break
 
 
@@ -293,7 +325,7 @@ def available(facts: Facts) -> Iterator[Problem]:
         if obj is None:
             yield Problem(ref, "there is no such Deployment", "apply the release's manifests again")
         elif not is_ready(obj):
-            yield Problem(ref, "no replica is available", f"kubectl logs deployment/{ref.name} -n {ref.namespace}")
+            yield down(ref, obj)
 
 
 @check(
@@ -335,9 +367,80 @@ def no_crash_loop(facts: Facts) -> Iterator[Problem]:
     remedy="Look at the Route's KCert and, with ACME, at its Challenge.",
 )
 def external_https(facts: Facts) -> Iterator[Problem]:
-    """Routes with an http URL outside the cluster."""
+    """Routes with an http URL outside the cluster, but for those that are to have one or serve nothing yet."""
     for route in facts.observation.all(ROUTE):
-        url = _insecure(route, "url")
-        if url and not url.rstrip("/").endswith((".svc", ".svc.cluster.local")):
+        url, inside = _insecure(route, "url"), str(dig(route, "status", "address", "url", default=""))
+        public = bool(inside) and urlsplit(url).hostname != urlsplit(inside).hostname
+        if url and public and not any(annotations_of(route).get(mark) == "true" for mark in PLAIN):
             ref = ObjectRef(ROUTE, name_of(route), namespace_of(route))
             yield Problem(ref, f"its URL is {url}", f"kubectl describe {ref.kubectl}")
+
+
+def _kourier(facts: Facts) -> tuple[ObjectRef, dict[str, str]]:
+    """net-kourier's controller, and its environment."""
+    space = facts.installation.ingress_namespace if facts.installation else ""
+    ref = ObjectRef(DEPLOYMENT, NET_KOURIER, space)
+    return ref, environment(facts.observation.find(ref) or {})
+
+
+@check(
+    "KN-SERVE-012",
+    "the gateway follows every certificate it serves",
+    INFO,
+    needs=(CONFIG_MAP, DEPLOYMENT),
+    when=(KOURIER,),
+    why=f"With `{ONE_CERTIFICATE}` net-kourier serves one certificate for all external hosts, whatever their Routes "
+    "have, and does not notice when it is renewed (net-kourier#1210): the old one is presented beyond its end.",
+    remedy="Remove the variable, or restart net-kourier-controller after each renewal.",
+)
+def follows(facts: Facts) -> Iterator[Problem]:
+    """The one-certificate mode."""
+    ref, variables = _kourier(facts)
+    if name := variables.get(ONE_CERTIFICATE):
+        secret = f"{variables.get('CERTS_SECRET_NAMESPACE', '')}/{name}"
+        fix = f"kubectl rollout restart deployment/{ref.name} -n {ref.namespace}  # after each renewal of {secret}"
+        yield Problem(ref, f"it serves Secret {secret} for every external host, and does not notice its renewal", fix)
+
+
+@check(
+    "KN-SERVE-013",
+    "net-kourier sees the Secret of every host",
+    ERROR,
+    needs=(CONFIG_MAP, DEPLOYMENT, KINGRESS, SECRET),
+    when=(KOURIER, ON),
+    causes=("KN-SERVE-001",),
+    why=f"With `{FILTERED}=true` net-kourier sees only Secrets labelled `{UID_LABEL}`, as cert-manager does by "
+    "their template. One made by hand or restored without it does not exist for net-kourier: its host is not served.",
+    remedy="Have the certificate issued again; label a Secret of your own with any value.",
+)
+def not_filtered(facts: Facts) -> Iterator[Problem]:
+    """Secrets a KIngress names that lack the label."""
+    ref, variables = _kourier(facts)
+    if variables.get(FILTERED, "").lower() != "true":
+        return
+    entries = [entry for obj in facts.observation.all(KINGRESS) for entry in dig(obj, "spec", "tls", default=[])]
+    wanted = [(str(entry.get("secretNamespace")), str(entry.get("secretName"))) for entry in entries]
+    for space, name in dict.fromkeys([*wanted, (ref.namespace, ROUTING_CERTIFICATE)]):
+        secret = ObjectRef(SECRET, name, space)
+        obj = facts.observation.find(secret)
+        if obj is not None and UID_LABEL not in labels_of(obj):
+            fix = f"kubectl label {secret.kubectl} {UID_LABEL}=by-hand"
+            yield Problem(secret, f"it lacks the label {UID_LABEL}: net-kourier does not see it", fix)
+
+
+@check(
+    "KN-SERVE-014",
+    "no request passes the gateway twice",
+    INFO,
+    needs=(CONFIG_MAP, DOMAIN_MAPPING),
+    when=(INTERNAL, KOURIER),
+    why="A DomainMapping rewrites the host and goes through the gateway a second time, from Envoy to Envoy in plain "
+    "text, whatever is on (net-kourier `ingress_translator.go`).",
+    remedy="Where every hop must be encrypted, give the Service the domain itself (`config-domain`).",
+)
+def once(facts: Facts) -> Iterator[Problem]:
+    """DomainMappings."""
+    for obj in facts.observation.all(DOMAIN_MAPPING):
+        ref = ObjectRef(DOMAIN_MAPPING, name_of(obj), namespace_of(obj))
+        reason = "its requests go from gateway to gateway in plain text"
+        yield Problem(ref, reason, f"kubectl describe {ref.kubectl}")

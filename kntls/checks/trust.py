@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import combinations
 from typing import Any
 
 from kntls.certmanager.authority import Authority
-from kntls.checks.check import ERROR, INSTALLED, INTERNAL, KOURIER, LOCAL, ON, SIGNING, WARNING, Problem, check
+from kntls.certmanager.leaves import Leaf
+from kntls.checks.check import (
+    ERROR,
+    INSTALLED,
+    INTERNAL,
+    KOURIER,
+    LOCAL,
+    ON,
+    SIGNING,
+    WARNING,
+    Condition,
+    Problem,
+    check,
+)
 from kntls.checks.facts import Facts, parse_time
+from kntls.checks.kcerts import renew, routing_kcert
 from kntls.checks.restarts import started
+from kntls.engine.ownership import gitops_owner
 from kntls.knative.names import EVENTING, ROUTING_CERTIFICATE, TRUST_BUNDLE_LABEL, USER_CERTIFICATE, Surface
 from kntls.model.kinds import (
     BUNDLE,
@@ -24,9 +39,10 @@ from kntls.model.kinds import (
 )
 from kntls.model.objects import Object, ObjectRef, condition, dig, is_true, labels_of, name_of, namespace_of
 from kntls.pki.bundle import is_strict
+from kntls.pki.certificate import Certificate
 from kntls.pki.chain import verify
 from kntls.pki.pem import has_private_key
-from kntls.trust.bundles import Owner, TrustBundle, bundles, eventing_copies
+from kntls.trust.bundles import Owner, TrustBundle, bundle_of, bundles, eventing_copies, published
 from kntls.trust.consumers import EffectiveTrust
 from kntls.trust.impact import names_asked
 
@@ -35,7 +51,13 @@ PLACED = (CONFIG_MAP, DEPLOYMENT)
 """Bundles, and the Deployments that tell in which namespaces they are read."""
 EFFECTIVE = (*PLACED, SECRET)
 MET = (*EFFECTIVE, KCERT, CERTIFICATE)
-REWRITE = "kntls check --fix {id}"
+
+
+BESIDE_KOURIER = Condition(
+    "the Secrets of net-kourier's namespace were read",
+    lambda facts: facts.covers(SECRET, facts.installation.ingress_namespace if facts.installation else "") or None,
+    unknown="secrets: those of net-kourier's namespace are not in the files",
+)
 
 
 def _read(facts: Facts) -> Iterator[TrustBundle]:
@@ -44,11 +66,63 @@ def _read(facts: Facts) -> Iterator[TrustBundle]:
         yield from bundles(facts.observation, space)
 
 
+def _add(secret: ObjectRef, key: str) -> str:
+    """The command that puts what a Secret holds into the bundles; standard input is taken, so nothing is asked."""
+    read = f"kubectl get {secret.kubectl} -o jsonpath='{{.data.{key.replace('.', chr(92) + '.')}}}'"
+    return f"{read} | base64 -d | kntls trust add --ca - --yes"
+
+
 def add_from(ca: Authority) -> str:
     """The command that puts a CA of this cluster into the bundles."""
-    key = "ca.crt" if ca.material.ca_text else "tls.crt"
-    read = f"kubectl get {ca.secret.kubectl} -o jsonpath='{{.data.{key.replace('.', chr(92) + '.')}}}'"
-    return f"{read} | base64 -d | kntls trust add --ca -"
+    return _add(ca.secret, "ca.crt" if ca.material.ca_text else "tls.crt")
+
+
+def accept(facts: Facts, leaf: Leaf) -> str:
+    """The command after which a refused leaf is accepted: its own CA trusted, or, where that one does not help, the
+    leaf issued again."""
+    held = leaf.material
+    if held is None or not held.chain:
+        return renew(leaf)
+    for ca in facts.authorities.values():
+        if facts.signed_by(leaf, ca.signer):
+            return add_from(ca) if _verified(leaf, [ca.anchor], facts) else renew(leaf)
+    if held.ca_crt:
+        return _add(held.ref, "ca.crt") if _verified(leaf, held.ca_crt[:1], facts) else renew(leaf)
+    return "kntls trust add --ca FILE  # the CA that signed it"
+
+
+def _verified(leaf: Leaf, roots: Iterable[Certificate], facts: Facts) -> bool:
+    """Whether these roots would do for every name that is asked for on the leaf."""
+    chain = leaf.material.chain if leaf.material else ()
+    names = {name for trust in facts.trusts for name in names_asked(trust.consumer, leaf)}
+    roots = tuple(roots)
+    return all(verify(chain[0], intermediates=chain[1:], roots=roots, at=facts.at, name=name).ok for name in names)
+
+
+def rewrite(facts: Facts, ref: ObjectRef, id: str) -> str:
+    """The command that puts a bundle into the strict form, where whoever writes it keeps it."""
+    obj = facts.observation.find(ref) or {}
+    if ref.kind == SECRET:
+        return f"cmctl renew {ref.name} -n {ref.namespace}"
+    bundle = bundle_of(obj)
+    if bundle.owner == Owner.TRUST_MANAGER:
+        return f"kubectl describe {ObjectRef(BUNDLE, bundle.owner_name).kubectl}  # mend its source"
+    if bundle.owner == Owner.EVENTING:
+        return f"kubectl edit {ObjectRef(CONFIG_MAP, ref.name, EVENTING).kubectl}  # the source of this copy"
+    if tracked := gitops_owner(obj):
+        return f"commit it to {tracked} as certificate blocks and nothing else"
+    if not bundle.certificates or any(has_private_key(text) for text in bundle.data.values()):
+        return f"kubectl edit {ref.kubectl}  # certificate blocks only"
+    return f"kntls check --fix {id}"
+
+
+def untrust(facts: Facts, bundle: TrustBundle, certificate: Certificate) -> str:
+    """The command that takes a certificate out of a bundle, where whoever writes it keeps it."""
+    if bundle.owner in (Owner.TRUST_MANAGER, Owner.EVENTING):
+        return rewrite(facts, bundle.ref, "KN-TRUST-008")
+    ours = bundle.owner == Owner.KNTLS
+    adopt = "" if ours else f" --adopt {bundle.ref.namespace}/{bundle.ref.name}"
+    return f"kntls trust remove {certificate.fingerprint}{adopt}"
 
 
 def _bundling(facts: Facts) -> str:
@@ -121,7 +195,8 @@ def not_dropped(facts: Facts) -> Iterator[Problem]:
     """Values a consumer ignores."""
     for trust in facts.trusts:
         for source, why in trust.dropped:
-            yield Problem(source.ref, f"{_who(trust)}, key {source.key}: {why}", REWRITE.format(id="KN-TRUST-003"))
+            fix = rewrite(facts, source.ref, "KN-TRUST-003")
+            yield Problem(source.ref, f"{_who(trust)}, key {source.key}: {why}", fix)
 
 
 @check(
@@ -159,7 +234,7 @@ def not_empty(facts: Facts) -> Iterator[Problem]:
     for trust in facts.trusts:
         if not trust.roots:
             where = ObjectRef(NAMESPACE, trust.consumer.namespace)
-            yield Problem(where, f"{_who(trust)} trusts nothing", "kntls trust add --ca FILE")
+            yield Problem(where, f"{_who(trust)} trusts nothing", _bundling(facts))
 
 
 @check(
@@ -201,8 +276,7 @@ def covered(facts: Facts) -> Iterator[Problem]:
                 accepts = trust.consumer.verify
                 verdict = accepts(chain[0], intermediates=chain[1:], roots=trust.roots, at=facts.at, name=name)
                 if not verdict.ok:
-                    fix = "kntls trust add --ca FILE  # the CA that signed it"
-                    yield Problem(leaf.ref, f"{_who(trust)} refuses it: {verdict.reason}", fix)
+                    yield Problem(leaf.ref, f"{_who(trust)} refuses it: {verdict.reason}", accept(facts, leaf))
                     break
 
 
@@ -220,8 +294,7 @@ def not_expired(facts: Facts) -> Iterator[Problem]:
     for bundle in _read(facts):
         for cert in bundle.certificates:
             if cert.not_after < facts.at:
-                fix = f"kntls trust remove {cert.fingerprint}"
-                yield Problem(bundle.ref, f"{cert} expired {cert.not_after.date()}", fix)
+                yield Problem(bundle.ref, f"{cert} expired {cert.not_after.date()}", untrust(facts, bundle, cert))
 
 
 @check(
@@ -238,7 +311,7 @@ def only_cas(facts: Facts) -> Iterator[Problem]:
     for bundle in _read(facts):
         for cert in bundle.certificates:
             if not cert.is_ca:
-                yield Problem(bundle.ref, f"{cert} is not a CA", f"kntls trust remove {cert.fingerprint}")
+                yield Problem(bundle.ref, f"{cert} is not a CA", untrust(facts, bundle, cert))
 
 
 @check(
@@ -278,7 +351,7 @@ def distinct(facts: Facts) -> Iterator[Problem]:
     for bundle in _read(facts):
         for one, other in combinations(bundle.certificates, 2):
             if one.subject_der == other.subject_der and one.public_key_hash != other.public_key_hash:
-                fix = f"kntls trust remove {other.fingerprint}  # if nothing needs it"
+                fix = f"{untrust(facts, bundle, other)}  # if nothing needs it"
                 yield Problem(bundle.ref, f"{one} and {other} have one name but two keys", fix)
 
 
@@ -452,10 +525,7 @@ def no_clash(facts: Facts) -> Iterator[Problem]:
     ERROR,
     needs=(*EFFECTIVE, CLUSTER_ISSUER),
     when=(INTERNAL, SIGNING),
-    causes=(
-        "KN-LEAF-007",
-        "KN-ROT-001",
-    ),
+    causes=("KN-LEAF-007", "KN-ROT-001", "KN-TRUST-007", "KN-SERVE-003"),
     why="The next leaf that is issued or renewed is signed by the issuer's present CA. A consumer that does not trust "
     "it yet refuses that leaf: the outage begins with the first renewal, or the first new namespace.",
     remedy="Put the CA into the bundles first; `kntls rotate-ca` keeps that order.",
@@ -510,4 +580,66 @@ def strict(facts: Facts) -> Iterator[Problem]:
     for bundle in _read(facts):
         for key, text in bundle.data.items():
             if why := is_strict(text):
-                yield Problem(bundle.ref, f"key {key}: {why}", REWRITE.format(id="KN-TRUST-022"))
+                yield Problem(bundle.ref, f"key {key}: {why}", rewrite(facts, bundle.ref, "KN-TRUST-022"))
+
+
+@check(
+    "KN-TRUST-023",
+    "net-kourier finds the routing certificate's Secret",
+    ERROR,
+    needs=EFFECTIVE,
+    when=(INTERNAL, KOURIER, BESIDE_KOURIER),
+    causes=("KN-TRUST-005",),
+    why="net-kourier reads `routing-serving-certs` in its own namespace, on OpenShift Serverless another one than "
+    "Serving's. Without it no Ingress is programmed any more, and its controller does not come up again.",
+    remedy="Make the KCert again; cert-manager then fills the Secret.",
+)
+def beside_kourier(facts: Facts) -> Iterator[Problem]:
+    """Whether the Secret lies where net-kourier looks."""
+    space = facts.installation.ingress_namespace if facts.installation else ""
+    ref = ObjectRef(SECRET, ROUTING_CERTIFICATE, space)
+    if facts.observation.find(ref) is None:
+        made = facts.observation.get(CERTIFICATE, ROUTING_CERTIFICATE, space) is not None
+        fix = f"cmctl renew {ref.name} -n {space}" if made else routing_kcert(space)
+        yield Problem(ref, "there is no such Secret, and net-kourier needs it", fix)
+
+
+@check(
+    "KN-TRUST-024",
+    "every trust bundle is a ConfigMap",
+    WARNING,
+    needs=(CONFIG_MAP, SECRET),
+    when=(INSTALLED,),
+    causes=("KN-TRUST-001", "KN-TRUST-005", "KN-TRUST-007", "KN-TRUST-020", "KN-TRUST-021", "KN-SERVE-003"),
+    why="Activator and net-kourier look for ConfigMaps with the label. A Secret that carries it is read by nobody.",
+    remedy="Put its certificates into the trust bundle: `kntls trust add`.",
+)
+def no_secrets(facts: Facts) -> Iterator[Problem]:
+    """Secrets with the label, in namespaces whose bundles are read."""
+    spaces = facts.installation.trust_namespaces if facts.installation else ()
+    for obj in facts.observation.all(SECRET, label=TRUST_BUNDLE_LABEL):
+        if namespace_of(obj) in spaces:
+            ref = ObjectRef(SECRET, name_of(obj), namespace_of(obj))
+            yield Problem(
+                ref, "nobody reads trust from a Secret", f"kntls trust add --ca FILE; kubectl delete {ref.kubectl}"
+            )
+
+
+@check(
+    "KN-TRUST-025",
+    "no two of Eventing's bundles share a key",
+    WARNING,
+    needs=BUNDLES,
+    when=(INSTALLED,),
+    why="Eventing mounts all its bundles into one directory, a file for each key: of two with one key, one is lost.",
+    remedy="Rename one of the keys.",
+)
+def keys_apart(facts: Facts) -> Iterator[Problem]:
+    """Keys that occur in several bundles of knative-eventing."""
+    seen: dict[str, str] = {}
+    for bundle in bundles(facts.observation, EVENTING):
+        for key in bundle.data:
+            if key in seen:
+                fix = f"kubectl edit {bundle.ref.kubectl}  # rename the key"
+                yield Problem(bundle.ref, f"key {key} is in ConfigMap {seen[key]}, too", fix)
+            seen.setdefault(key, bundle.ref.name)

@@ -14,6 +14,7 @@ from kntls.model.observation import Observation
 DEFAULT_ISSUER = "knative-selfsigned-issuer"
 """The default of all three issuer references; nothing installs it since 1.15."""
 GO_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+GO_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 EXTERNAL_SPELLINGS = (Surface.EXTERNAL_DOMAIN.flag, "auto-tls", "autoTLS")
 
 

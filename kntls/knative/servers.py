@@ -96,6 +96,15 @@ def _gateways(
             yield _server(pod, "gateway", port, hosts[-1], secret)
 
 
+def silent(observation: Observation, installation: Installation) -> tuple[Server, ...]:
+    """Listeners that should not be there: an activator that answers on its TLS port while system-internal encryption
+    is off was not restarted since. None where no activator can ever have had a certificate."""
+    secret = observation.get(SECRET, ROUTING_CERTIFICATE, installation.namespace)
+    if secret is None or network(observation, installation.namespace).on(Surface.SYSTEM_INTERNAL):
+        return ()
+    return tuple(_activators(observation, installation))
+
+
 def servers(observation: Observation, installation: Installation) -> tuple[Server, ...]:
     """Every listener that should present a certificate now, given the surfaces that are on."""
     settings = network(observation, installation.namespace)

@@ -28,7 +28,8 @@ EVERYTHING: frozenset[Kind] = frozenset(
 
 OURS = "app.kubernetes.io/managed-by=kntls"
 KNATIVE = "app.kubernetes.io/name=knative-serving"
-SYSTEM_CONFIG_MAPS = (KNATIVE, "networking.knative.dev/trust-bundle", OURS)
+BUNDLE_LABEL = "networking.knative.dev/trust-bundle"
+SYSTEM_CONFIG_MAPS = (KNATIVE, BUNDLE_LABEL, OURS)
 """ConfigMaps anywhere that matter: Knative's own, trust bundles, and what kntls published."""
 PODS = (
     "serving.knative.dev/revision",
@@ -125,6 +126,7 @@ class Observer:
         return self.cluster.list(kind, namespace, keep=partial(self.reduce, kind), **selected)
 
     def _secrets(self) -> Iterable[dict[str, Any]]:
-        lists = [self._every(k.SECRET, fields="type=kubernetes.io/tls"), self._every(k.SECRET, selector=OURS)]
+        lists = [self._every(k.SECRET, fields="type=kubernetes.io/tls")]
+        lists += [self._every(k.SECRET, selector=selector) for selector in (OURS, BUNDLE_LABEL)]
         lists += [self._every(k.SECRET, space) for space in self.secret_namespaces]
         return {(namespace_of(obj), name_of(obj)): obj for found in lists for obj in found}.values()

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from kntls.knative.config import Network
-from kntls.knative.names import CERTIFICATE_TYPE_LABEL, LEGACY_SAN, USER_CERTIFICATE, Surface, user_san
+from kntls.knative.names import (
+    CERTIFICATE_CLASS,
+    CERTIFICATE_TYPE_LABEL,
+    CLASS_ANNOTATION,
+    LEGACY_SAN,
+    USER_CERTIFICATE,
+    Surface,
+    user_san,
+)
 from kntls.model.kinds import KCERT, NAMESPACE, SECRET
 from kntls.model.objects import Object, ObjectRef, dig, namespace_of
 from kntls.model.observation import Observation
@@ -11,9 +19,6 @@ from kntls.model.plan import Action, Change, Verb
 from kntls.surfaces.request import Ground
 from kntls.surfaces.rollout import revision_deployments
 from kntls.surfaces.steps import issued, user_secrets
-
-CLASS_ANNOTATION = "networking.knative.dev/certificate.class"
-CERT_MANAGER_CLASS = "cert-manager.certificate.networking.knative.dev"
 
 
 def namespaces(observation: Observation) -> tuple[str, ...]:
@@ -26,7 +31,7 @@ def kcert(namespace: Object, network: Network) -> Object:
     (serving `pkg/reconciler/revision/resources/certificate.go`)."""
     name = str(dig(namespace, "metadata", "name"))
     owner = {"apiVersion": "v1", "kind": "Namespace", "name": name, "uid": dig(namespace, "metadata", "uid")}
-    chosen = network.data.get("certificate-class") or network.data.get("certificate.class") or CERT_MANAGER_CLASS
+    chosen = network.data.get("certificate-class") or network.data.get("certificate.class") or CERTIFICATE_CLASS
     return {
         "apiVersion": KCERT.api_version,
         "kind": KCERT.manifest_kind,

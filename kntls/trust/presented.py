@@ -9,7 +9,7 @@ from dataclasses import replace
 from kntls.cluster.client import Cluster
 from kntls.errors import NotInstalled
 from kntls.knative.installation import detect
-from kntls.knative.servers import Server, servers
+from kntls.knative.servers import Server, servers, silent
 from kntls.model.kinds import HANDSHAKES
 from kntls.model.observation import Observation, Presented, Unread
 from kntls.probe.dial import Dialer
@@ -32,16 +32,19 @@ def greet(server: Server, dialer: Dialer) -> Presented:
 
 
 def sense(dialer: Callable[[Cluster], Dialer], workers: int = 16) -> Callable[[Cluster, Observation], Observation]:
-    """A sense for `kntls.observe`: fills `presented` with a handshake per listener."""
+    """A sense for `kntls.observe`: fills `presented` with a handshake per listener, those that should not be there
+    only where they answer."""
 
     def look(cluster: Cluster, observation: Observation) -> Observation:
         try:
-            wanted = servers(observation, detect(observation))
+            place = detect(observation)
         except NotInstalled:
             return observation
+        wanted, quiet = servers(observation, place), silent(observation, place)
         reach = dialer(cluster)
         with ThreadPoolExecutor(workers) as pool:
-            shown = tuple(pool.map(lambda server: greet(server, reach), wanted))
+            seen = tuple(pool.map(lambda server: greet(server, reach), (*wanted, *quiet)))
+        shown = (*seen[: len(wanted)], *(entry for entry in seen[len(wanted) :] if entry.chain or entry.denied))
         others = tuple(entry for entry in observation.unread if not entry.what.startswith(HANDSHAKES.resource))
         return replace(observation, presented=shown, unread=(*others, *_denied(shown)))
 

@@ -150,6 +150,21 @@ def _(world: World) -> None:
     _deny(world, "create pods/portforward -A")
 
 
+@breaks("KN-API-002")
+def _(world: World) -> None:
+    _deny(world, "create certificates.networking.internal.knative.dev -A")
+
+
+@breaks("KN-API-005")
+def _(world: World) -> None:
+    _deny(world, "delete pods -n knative-serving")
+
+
+@breaks("KN-API-006")
+def _(world: World) -> None:
+    _deny(world, "delete secrets -A")
+
+
 # ------------------------------------------------------------------ versions
 
 
@@ -275,6 +290,11 @@ def _(world: World) -> None:
     world.config("config-certmanager")["clusterLocalIssuerRef"] = f"kind: Issuer\nname: {ISSUER}"
 
 
+@breaks("KN-ISSUER-002")
+def _(world: World) -> None:
+    world.config("config-certmanager")["clusterLocalIssuerRef"] = f"kind: StepClusterIssuer\nname: {ISSUER}"
+
+
 @breaks("KN-ISSUER-003")
 def _(world: World) -> None:
     status = world.get(k.CLUSTER_ISSUER, ISSUER)["status"]
@@ -375,6 +395,13 @@ def _(world: World) -> None:
     world.get(k.SECRET, CA, RESOURCES)["metadata"]["labels"]["controller.cert-manager.io/fao"] = "false"
 
 
+@breaks("KN-ISSUER-019")
+def _(world: World) -> None:
+    world.put_secret(tls_secret("copy", RESOURCES, ca(), ca()))
+    world.put(k.CLUSTER_ISSUER, "other", spec={"ca": {"secretName": "copy"}},
+              status=world.get(k.CLUSTER_ISSUER, ISSUER)["status"])  # fmt: skip
+
+
 # ------------------------------------------------------------------ configuration
 
 
@@ -397,6 +424,11 @@ def _(world: World) -> None:
     for space in w.TENANTS:
         for kind in (k.KCERT, k.CERTIFICATE):
             world.drop(kind, next(n for s, n in world.objects[kind] if s == space and n.startswith("route-")), space)
+
+
+@breaks("KN-CONFIG-003")
+def _(world: World) -> None:
+    world.config()["internal-encryption"] = "yes"
 
 
 @breaks("KN-CONFIG-004")
@@ -452,6 +484,12 @@ def _(world: World) -> None:
     world.get(k.KNATIVE_SERVING, "knative-serving", world.serving)["spec"]["config"]["network"]["http-protocol"] = "x"
 
 
+@breaks("KN-CONFIG-012", partial(healthy, w.OPENSHIFT))
+def _(world: World) -> None:
+    data = {**world.config(), INTERNAL: "Disabled"}
+    world.put(k.CONFIG_MAP, "config-network", world.ingress, data=data)
+
+
 @breaks("KN-CONFIG-013", operated)
 def _(world: World) -> None:
     config = world.get(k.KNATIVE_SERVING, "knative-serving", world.serving)["spec"]["config"]
@@ -500,6 +538,12 @@ def _redirected(surfaces: tuple[str, ...] = (INTERNAL, LOCAL, EXTERNAL)) -> Worl
 @breaks("KN-CONFIG-018")
 def _(world: World) -> None:
     world.config("config-deployment")["queue-sidecar-tls-max-version"] = "1.2"
+
+
+@breaks("KN-CONFIG-018")
+def _(world: World) -> None:
+    template = _deployment(world, "activator")["spec"]["template"]
+    template["spec"]["containers"][0]["env"] = [{"name": "ACTIVATOR_TLS_MAX_VERSION", "value": "1.2"}]
 
 
 @breaks("KN-CONFIG-019", operated)
@@ -658,6 +702,11 @@ def _(world: World) -> None:
 def _(world: World) -> None:
     _unreconciled(world)
     world.get(k.CRD, "certificates.cert-manager.io")["metadata"]["creationTimestamp"] = stamp(AT)
+
+
+@breaks("KN-RESTART-006", partial(healthy, surfaces=(LOCAL,)))
+def _(world: World) -> None:
+    world.lingering = True
 
 
 # ------------------------------------------------------------------ leaves
@@ -907,6 +956,24 @@ def _(world: World) -> None:
     _text(world)[KEY] = "# the CA of June\n" + _text(world)[KEY]
 
 
+@breaks("KN-TRUST-023", partial(healthy, w.OPENSHIFT))
+def _(world: World) -> None:
+    for kind in (k.KCERT, k.CERTIFICATE, k.SECRET):
+        world.drop(kind, "routing-serving-certs", world.ingress)
+
+
+@breaks("KN-TRUST-024")
+def _(world: World) -> None:
+    labels = {"networking.knative.dev/trust-bundle": "true"}
+    world.put_secret(tls_secret("roots", world.serving, ca(), ca(), labels=labels))
+
+
+@breaks("KN-TRUST-025")
+def _(world: World) -> None:
+    for name in ("one", "other"):
+        world.bundle(ca(name), namespace="knative-eventing", name=name)
+
+
 # ------------------------------------------------------------------ serving
 
 
@@ -978,6 +1045,26 @@ def _(world: World) -> None:
 @breaks("KN-SERVE-011", lambda: _redirected())
 def _(world: World) -> None:
     world.get(k.ROUTE, "hello", "team-a")["status"]["url"] = "http://hello.team-a.example.com"
+
+
+def _kourier_env(world: World, **variables: str) -> None:
+    container = _deployment(world, "net-kourier-controller")["spec"]["template"]["spec"]["containers"][0]
+    container["env"] = [{"name": name, "value": value} for name, value in variables.items()]
+
+
+@breaks("KN-SERVE-012")
+def _(world: World) -> None:
+    _kourier_env(world, CERTS_SECRET_NAME="router-certs", CERTS_SECRET_NAMESPACE="openshift-ingress")
+
+
+@breaks("KN-SERVE-013")
+def _(world: World) -> None:
+    _kourier_env(world, ENABLE_SECRET_INFORMER_FILTERING_BY_CERT_UID="true")
+
+
+@breaks("KN-SERVE-014")
+def _(world: World) -> None:
+    world.put(k.DOMAIN_MAPPING, "shop.example.com", "team-a", spec={"ref": {"name": "hello"}})
 
 
 # ------------------------------------------------------------------ rotation

@@ -64,10 +64,10 @@ def test_breaking_a_world_makes_just_that_finding(breakage: Breakage) -> None:
 @pytest.mark.parametrize("breakage", BREAKAGES, ids=_names())
 def test_repairing_it_makes_the_finding_go(breakage: Breakage) -> None:
     world = breakage.base()
-    whole = deepcopy((world.objects, world.shows, world.unread, world.live))
+    whole = deepcopy((world.objects, world.shows, world.unread, world.live, world.lingering))
     breakage.apply(world)
     assert breakage.id in failing(report(world))
-    world.objects, world.shows, world.unread, world.live = whole
+    world.objects, world.shows, world.unread, world.live, world.lingering = whole
     assert failing(report(world)) == set()
 
 
