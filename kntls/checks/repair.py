@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kntls.certmanager.leaves import leaf_of, trigger
-from kntls.checks.check import CHECKS, Problem
+from kntls.checks.check import CHECKS, ERROR, Category, Problem
 from kntls.checks.facts import Facts
 from kntls.checks.run import Report
+from kntls.engine.ownership import gitops_owner
 from kntls.engine.predict import after
 from kntls.knative.names import ACTIVATOR, CONTROLLER, ROUTING_CERTIFICATE, USER_CERTIFICATE, Surface
 from kntls.model.kinds import (
@@ -102,14 +103,25 @@ def _reissue(facts: Facts, problem: Problem) -> tuple[Change, ...]:
 
 def _reissue_obstacle(facts: Facts, problem: Problem) -> str:
     ref = _certificate_ref(problem)
-    if ref is None or facts.observation.find(ref) is None:
+    obj = facts.observation.find(ref) if ref else None
+    if ref is None or obj is None:
         return "there is no Certificate to issue again"
     if ref.name not in (ROUTING_CERTIFICATE, USER_CERTIFICATE):
         return "re-issuing a Route's certificate closes its requests that outlast the gateway's drain time"
-    for id in ("KN-TRUST-020", "KN-ISSUER-003", "KN-ISSUER-008", "KN-KCERT-007"):
+    if facts.authority_of(leaf_of(facts.observation, obj)) is None:
+        return "nobody knows which CA would sign it"
+    for id in _before_reissue():
         if any(True for _ in CHECKS[id].judge(facts)):
             return f"what would be issued could be refused: mend {id} first"
     return ""
+
+
+def _before_reissue() -> Iterator[str]:
+    """The checks that must find nothing before a working leaf is replaced: all that could spoil the next one."""
+    yield from ("KN-TRUST-020", "KN-KCERT-007", "KN-CM-002", "KN-CM-003")
+    for id, entry in CHECKS.items():
+        if entry.category == Category.ISSUER and entry.severity == ERROR:
+            yield id
 
 
 # ------------------------------------------------------------------ restarts
@@ -204,6 +216,15 @@ def _action(check: str, problem: Problem) -> Action:
     )
 
 
+def _tracked(facts: Facts, changes: tuple[Change, ...]) -> str:
+    """Which GitOps controller would write one of these objects back; empty where none does."""
+    for change in changes:
+        obj = facts.observation.find(change.ref)
+        if obj is not None and (owner := gitops_owner(obj)):
+            return f"{owner} tracks {change.ref} and would write it back"
+    return ""
+
+
 def _once(observation: Observation, changes: tuple[Change, ...]) -> Observation:
     """The observation as it will be once the changes are written."""
     for change in changes:
@@ -227,7 +248,7 @@ def plan(observation: Observation, report: Report) -> Plan:
             sentence, facts = repair.sentence(problem), Facts(observation)
             if sentence in actions:
                 continue
-            if obstacle := repair.obstacle(facts, problem):
+            if obstacle := repair.obstacle(facts, problem) or _tracked(facts, repair.changes(facts, problem)):
                 obstacles[check] = obstacle
             else:
                 actions[sentence] = _action(check, problem)

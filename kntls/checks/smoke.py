@@ -6,10 +6,11 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from kntls.checks.facts import Facts
 from kntls.cluster.client import Cluster
@@ -17,6 +18,7 @@ from kntls.errors import ClusterError, NotInstalled, UsageError, WaitTimeout
 from kntls.knative.names import (
     DATA_PORT,
     GATEWAY,
+    GATEWAY_EXTERNAL_PORT,
     GATEWAY_LOCAL_PORT,
     SERVICE_LABEL,
     Surface,
@@ -35,6 +37,8 @@ EVIDENCE = re.compile(r"certDir|Certificate|tls", re.IGNORECASE)
 """The lines of a queue-proxy's log by which Knative's documentation has people verify encryption."""
 SERVES = "tls server"
 PAUSE = 1.0
+URLS = {Surface.CLUSTER_LOCAL: ("address", "url"), Surface.EXTERNAL_DOMAIN: ("url",)}
+"""Where a Service's status has its address on each surface."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,15 @@ class Smoke:
         """Create, call, read, remove; each step as it is seen. The Service is removed whatever happens."""
         self._sweep()
         with self._service() as ref:
-            service = self._ready(ref)
-            yield Step(f"Service {ref.namespace}/{ref.name} became Ready", True, f"image {self.image}")
-            yield from self._calls(service)
-            yield from self._inside(service)
+            sentence = f"Service {ref.namespace}/{ref.name} became Ready"
+            try:
+                service = self._ready(ref)
+            except WaitTimeout as error:
+                yield Step(sentence, False, error.what)
+            else:
+                yield Step(sentence, True, f"image {self.image}")
+                yield from self._calls(service)
+                yield from self._inside(service)
         yield Step("the Service is removed again", True)
 
     # -------------------------------------------------------------- the Service
@@ -80,9 +89,22 @@ class Smoke:
         ref = ObjectRef(KSERVICE, f"kntls-smoke-{secrets.token_hex(3)}", self.namespace)
         try:
             self.cluster.create(self._manifest(ref))
+        except BaseException:
+            with suppress(ClusterError):  # why it was not made matters more
+                self._remove(ref)
+            raise
+        try:
             yield ref
         finally:
+            self._remove(ref)
+
+    def _remove(self, ref: ObjectRef) -> None:
+        """Remove it, also when interrupted while at it."""
+        try:
             self.cluster.delete(ref)
+        except KeyboardInterrupt:
+            self.cluster.delete(ref)
+            raise
 
     def _manifest(self, ref: ObjectRef) -> dict[str, Any]:
         labels = {"app.kubernetes.io/managed-by": "kntls", LABEL: "true"}
@@ -103,8 +125,7 @@ class Smoke:
         obj: Object = {}
         while time.monotonic() < end:
             obj = self.cluster.get(ref) or {}
-            local = str(dig(obj, "status", "address", "url", default=""))
-            if is_true(obj) and (local.startswith("https:") or Surface.CLUSTER_LOCAL not in self.facts.surfaces):
+            if is_true(obj) and all(_url(obj, surface).startswith("https:") for surface, _, _ in self._names(obj)):
                 return obj
             time.sleep(PAUSE)
         found = condition(obj, "Ready")
@@ -126,19 +147,34 @@ class Smoke:
     def _dial(self, pod: Object, port: int) -> Callable[[], Any]:
         return partial(self.dialer.dial, namespace_of(pod), name_of(pod), str(dig(pod, "status", "podIP")), port)
 
+    def _names(self, service: Object) -> Iterator[tuple[Surface, str, int]]:
+        """Every name that is served with TLS: its surface, itself, and the gateway's port."""
+        local, public = (urlsplit(_url(service, surface)).hostname or "" for surface in URLS)
+        if Surface.CLUSTER_LOCAL in self.facts.surfaces:
+            domain = local.partition(".svc.")[2] or "cluster.local"
+            for host in sorted(cluster_local_hosts(name_of(service), self.namespace, domain)):
+                yield Surface.CLUSTER_LOCAL, host, GATEWAY_LOCAL_PORT
+        if Surface.EXTERNAL_DOMAIN in self.facts.surfaces and public != local:
+            yield Surface.EXTERNAL_DOMAIN, public, GATEWAY_EXTERNAL_PORT
+
     def _calls(self, service: Object) -> Iterator[Step]:
-        """Every cluster-local name, through the gateway, with the CA only."""
-        pod, roots = self._gateway(), self._roots(Surface.CLUSTER_LOCAL)
-        if Surface.CLUSTER_LOCAL not in self.facts.surfaces:
-            yield Step("cluster-local encryption is off: no name to call over TLS", True)
-            return
-        if pod is None or not roots:
-            yield Step("its names can be called", False, "no ready gateway pod, or no CA, was found")
-            return
-        for host in sorted(cluster_local_hosts(name_of(service), self.namespace)):
-            answer = https_get(self._dial(pod, GATEWAY_LOCAL_PORT), host, roots=roots)
-            detail = answer.error or f"HTTP {answer.status} over {answer.tls_version}"
-            yield Step(f"https://{host} answers with a certificate of the CA", answer.reached, detail)
+        """Every name, through the gateway, with the CA only."""
+        names = tuple(self._names(service))
+        if not names:
+            yield Step("no surface that is on gives it a name to call over TLS", True)
+        for surface, host, port in names:
+            yield self._call(surface, host, port)
+
+    def _call(self, surface: Surface, host: str, port: int) -> Step:
+        pod, roots = self._gateway(), self._roots(surface)
+        if pod is None:
+            return Step(f"https://{host} can be called", False, "no ready gateway pod was found")
+        if not roots:
+            own = surface != Surface.EXTERNAL_DOMAIN
+            return Step(f"https://{host} is not called", not own, f"the CA that issues for {surface} is not here")
+        answer = https_get(self._dial(pod, port), host, roots=roots)
+        detail = answer.error or f"HTTP {answer.status} over {answer.tls_version}"
+        return Step(f"https://{host} answers with a certificate of the CA", answer.reached, detail)
 
     def _inside(self, service: Object) -> Iterator[Step]:
         """What the queue-proxy presents, and what it says in its log."""
@@ -147,7 +183,10 @@ class Smoke:
             return
         pods = self.cluster.list(POD, self.namespace, selector=f"{SERVICE_LABEL}={name_of(service)}")
         roots = self._roots(Surface.SYSTEM_INTERNAL)
-        for pod in (pod for pod in pods if is_true(pod)):
+        ready = [pod for pod in pods if is_true(pod)]
+        if not ready:
+            yield Step(f"the queue-proxy presents {user_san(self.namespace)}", False, "no pod of the Service is ready")
+        for pod in ready:
             seen = handshake(self._dial(pod, DATA_PORT), user_san(self.namespace), roots=roots)
             accepted = bool(seen.verdict and seen.verdict.ok)
             reason = seen.error or (seen.verdict.reason if seen.verdict else "")
@@ -162,6 +201,10 @@ class Smoke:
             return Step(sentence, False, error.what)
         lines = [line for line in text.splitlines() if EVIDENCE.search(line)]
         return Step(sentence, any(SERVES in line.lower() for line in lines), lines[-1].strip() if lines else "no line")
+
+
+def _url(service: Object, surface: Surface) -> str:
+    return str(dig(service, "status", *URLS[surface], default=""))
 
 
 def running_image(facts: Facts) -> str:

@@ -42,7 +42,7 @@ from kntls.pki.bundle import is_strict
 from kntls.pki.certificate import Certificate
 from kntls.pki.chain import verify
 from kntls.pki.pem import has_private_key
-from kntls.trust.bundles import Owner, TrustBundle, bundle_of, bundles, eventing_copies, published
+from kntls.trust.bundles import Owner, TrustBundle, bundle_of, bundles, eventing_copies
 from kntls.trust.consumers import EffectiveTrust
 from kntls.trust.impact import names_asked
 

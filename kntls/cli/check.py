@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 app = group("Is everything right?")
 
 FORMATS = ("table", "wide", "short", "name", "json", "yaml", "junit", "sarif")
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PAUSE = 3.0
 """Seconds between two looks with `--wait`."""
 
@@ -138,6 +139,9 @@ def _mend(session: Live, report: Report, common: Common) -> bool:
     from kntls.cli.carry import carry_out, tell
 
     mending = plan(session.observation, report)
+    if not report.errors and not report.warnings:
+        sys.stderr.write("There is nothing to mend.\n")
+        return not common.dry_run
     if not mending.actions:
         reasons = "".join(f"  {note}\n" for note in mending.notes)
         sys.stderr.write(f"Nothing here can be mended without a decision of yours.\n{reasons}")
@@ -148,8 +152,16 @@ def _mend(session: Live, report: Report, common: Common) -> bool:
     return carry_out(mending, session, plain, namespace=Facts(session.observation).serving) is not None
 
 
+def _interrupt_once(*_: object) -> None:
+    """Interrupt; whatever comes after that must not keep the Service from being removed."""
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+    sys.stderr.write("kntls: interrupted; removing the Service …\n")
+    raise KeyboardInterrupt
+
+
 def _smoke(session: Live, common: Common, image: str, output: str) -> int:
-    """Run the smoke test, each step shown as it is seen. An interrupt removes the Service, too."""
+    """Run the smoke test, each step shown as it is seen. An interrupt removes the Service, too; a second one waits."""
     from kntls.checks.facts import Facts
     from kntls.checks.smoke import Smoke, home_of, require_knative, running_image
     from kntls.probe.reach import dialer_for
@@ -167,7 +179,8 @@ def _smoke(session: Live, common: Common, image: str, output: str) -> int:
         image or running_image(facts),
         seconds(common.timeout or "2m", "--timeout"),
     )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in STOPPING:
+        signal.signal(number, _interrupt_once)
     seen = []
     paint = Paint(colourful(sys.stdout, common.no_color))
     try:
@@ -177,7 +190,7 @@ def _smoke(session: Live, common: Common, image: str, output: str) -> int:
                 sys.stdout.write(smoke.line(step, paint))
                 sys.stdout.flush()
     except KeyboardInterrupt:
-        sys.stderr.write("kntls: interrupted; the Service is removed again\n")
+        sys.stderr.write("kntls: the Service is removed again\n")
         return int(ExitCode.INTERRUPTED)
     if output in ("json", "yaml"):
         emit("SmokeReport", smoke.body(seen), output)
@@ -211,6 +224,12 @@ def check(
         raise UsageError(f"no such level: {fail_on!r}", where="--fail-on", fix="error or warning")
     chosen = select(names or (), pre=pre)
     limit = seconds(wait, "--wait") if wait else 0.0
+    if smoke and (names or pre or fix or wait or output not in ("table", "wide", "json", "yaml")):
+        raise UsageError(
+            "the smoke test goes by itself", where="--smoke", fix="with -n, --image, --timeout and -o only"
+        )
+    if image and not smoke:
+        raise UsageError("it is for the smoke test", where="--image", fix="add --smoke")
     if common.files:
         if fix or wait or smoke:
             raise UsageError("files do not change", where="-f", fix="leave --fix, --smoke and --wait out")

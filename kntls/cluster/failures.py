@@ -13,7 +13,15 @@ RETRIED = frozenset({429, 500, 502, 503, 504})
 """Statuses worth asking again for: overload and passing trouble."""
 
 
-SURFACES = frozenset({"deployments", "pods", "knativeservings", "certificaterequests"})
+SURFACES = frozenset(
+    {
+        "deployments.apps",
+        "pods",
+        "knativeservings.operator.knative.dev",
+        "certificaterequests.cert-manager.io",
+        "certificates.networking.internal.knative.dev",
+    }
+)
 """Resources that only enable and disable write."""
 
 
@@ -42,11 +50,18 @@ def _retry_after(headers: Mapping[str, str] | None) -> float:
 
 def _role(message: str) -> str:
     """The manifest that grants what was forbidden, from the verb and resource in the server's message."""
-    found = re.search(r"cannot (\w+) resource \"([\w./-]+)\"", message)
-    verb, resource = (found[1], found[2]) if found else ("get", "")
+    found = re.search(r"cannot (\w+) resource \"([\w./-]+)\" in API group \"([\w.-]*)\"", message)
+    verb, resource, group = found.groups() if found else ("get", "", "")
     if verb in ("get", "list", "watch"):
         return "view.yaml"
-    return "surfaces.yaml" if resource in SURFACES else "rotate.yaml"
+    name = f"{resource}.{group}".rstrip(".")
+    return (
+        "smoke.yaml"
+        if name == "services.serving.knative.dev"
+        else "surfaces.yaml"
+        if name in SURFACES
+        else "rotate.yaml"
+    )
 
 
 def from_status(

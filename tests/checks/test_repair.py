@@ -8,8 +8,8 @@ from kntls.engine.predict import after
 from kntls.model import kinds as k
 from kntls.model.plan import Plan, Verb
 from kntls.pki.bundle import is_strict
-from tests.checks.breakages import _unreconciled
-from tests.world import LOCAL, World, ca, condition, healthy
+from tests.checks.breakages import BREAKAGES, _unreconciled
+from tests.world import ISSUER, LOCAL, World, ca, condition, healthy
 
 KEY = "knative-ca-bundle.pem"
 
@@ -50,6 +50,16 @@ def test_a_bundle_that_trust_manager_writes_is_left_alone() -> None:
     assert any("trust-manager writes it" in note for note in mending(world).notes)
 
 
+def test_a_bundle_that_gitops_tracks_is_left_alone_and_the_rest_mended() -> None:
+    world = healthy()
+    bundle(world)["data"][KEY] += "# end\n"
+    bundle(world)["metadata"]["annotations"] = {"argocd.argoproj.io/tracking-id": "infra"}
+    world.sign("serving-certs", "team-a", names=("kn-user-team-a",))
+    (action,) = mending(world).actions
+    assert action.stage == "KN-LEAF-002"
+    assert any("Argo CD (infra) tracks" in note for note in mending(world).notes)
+
+
 def test_a_bundle_with_a_private_key_is_left_to_people() -> None:
     world = healthy()
     bundle(world)["data"][KEY] += ca("leaked").key_pem()
@@ -84,6 +94,28 @@ def test_nothing_is_issued_again_while_the_signing_ca_is_not_trusted() -> None:
     world = healthy()
     world.add_ca("ca2")
     world.switch("ca2")
+    world.sign("serving-certs", "team-a", names=("kn-user-team-a",))
+    assert mending(world).actions == ()
+
+
+def test_nothing_is_issued_again_by_a_ca_that_forbids_the_names() -> None:
+    world = healthy()
+    breakage = next(entry for entry in BREAKAGES if entry.id == "KN-ISSUER-012")
+    breakage.apply(world)
+    world.sign("serving-certs", "team-a", names=("kn-user-team-a", "data-plane.knative.dev", "kn-user-team-b"))
+    assert mending(world).actions == ()
+
+
+def test_nothing_is_issued_again_by_an_issuer_whose_ca_is_not_known() -> None:
+    world = healthy()
+    world.get(k.CLUSTER_ISSUER, ISSUER)["spec"] = {"vault": {"path": "pki/sign/knative"}}
+    world.sign("serving-certs", "team-a", names=("kn-user-team-a",))
+    assert mending(world).actions == ()
+
+
+def test_nothing_is_issued_again_while_nobody_would_issue_it() -> None:
+    world = healthy()
+    world.get(k.DEPLOYMENT, "cert-manager", "cert-manager")["spec"]["replicas"] = 0
     world.sign("serving-certs", "team-a", names=("kn-user-team-a",))
     assert mending(world).actions == ()
 

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -219,9 +220,8 @@ def test_the_smoke_test_leaves_nothing_behind(lab: Lab) -> None:
     assert "the Service is removed again" in listed
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_smoke_test_removes_its_service(lab: Lab, stop: signal.Signals) -> None:
-    space = stop.name.lower()
+def interrupted(lab: Lab, space: str, stop: signal.Signals, *, pause: float | None = None) -> int:
+    """The exit code of a smoke test that is stopped once its Service is made; with `pause`, stopped twice."""
     lab.store.create(NAMESPACES, {"metadata": {"name": space}})
     flags = ["--kubeconfig", str(lab.kubeconfig), "-n", space, "--image", "dev.local/hello"]
     program = [sys.executable, "-m", "kntls", "check", "--smoke", *flags]
@@ -229,12 +229,60 @@ def test_an_interrupted_smoke_test_removes_its_service(lab: Lab, stop: signal.Si
     try:
         until(lambda: lab.store.list(KSERVICES, space)[0], "the Service is made")
         process.send_signal(stop)
+        if pause is not None:
+            time.sleep(pause)
+            process.send_signal(stop)
         _, said = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == 130
     assert "the Service is removed again" in said
+    return process.returncode
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_smoke_test_removes_its_service(lab: Lab, stop: signal.Signals) -> None:
+    space = stop.name.lower()
+    assert interrupted(lab, space, stop) == 130
     assert lab.store.list(KSERVICES, space)[0] == []
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.01, 0.05])
+def test_a_second_interrupt_does_not_keep_the_service(lab: Lab, pause: float) -> None:
+    space = f"twice-{int(pause * 1000)}"
+    assert interrupted(lab, space, signal.SIGINT, pause=pause) == 130
+    assert lab.store.list(KSERVICES, space)[0] == []
+
+
+def test_a_terminal_that_goes_away_does_not_leave_the_service(lab: Lab) -> None:
+    assert interrupted(lab, "hangup", signal.SIGHUP) == 130
+    assert lab.store.list(KSERVICES, "hangup")[0] == []
+
+
+def test_a_service_that_does_not_become_ready_is_a_finding_and_removed(lab: Lab) -> None:
+    with_fault = ["--image", "dev.local/nothing", "-n", "default", "--timeout", "0.1s", "-o", "json"]
+    code, out, _ = live(lab, "check", "--smoke", *with_fault)
+    report = json.loads(out)
+    jsonschema.validate(report, schema("SmokeReport"))
+    assert (code, report["success"]) == (1, False)
+    assert "waited 0 s" in report["steps"][0]["detail"]
+    assert lab.store.list(KSERVICES, "default")[0] == []
+
+
+@pytest.mark.parametrize(
+    "flags", [["--pre"], ["--fix"], ["--wait", "1s"], ["KN-API-001"], ["-o", "junit"]], ids=" ".join
+)
+def test_the_smoke_test_goes_by_itself(lab: Lab, flags: list[str]) -> None:
+    code, _, err = live(lab, "check", "--smoke", *flags)
+    assert (code, "goes by itself" in err) == (2, True)
+
+
+def test_an_image_without_a_smoke_test_makes_no_sense(lab: Lab) -> None:
+    assert live(lab, "check", "--image", "dev.local/hello")[0] == 2
+
+
+def test_where_nothing_is_wrong_there_is_nothing_to_mend(lab: Lab) -> None:
+    code, _, err = live(lab, "check", "--fix")
+    assert (code, err) == (0, "There is nothing to mend.\n")
 
 
 def test_no_image_to_test_with_is_a_usage_error(lab: Lab) -> None:

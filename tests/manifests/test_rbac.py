@@ -27,8 +27,9 @@ def configs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         accounts.install()
         accounts.account("viewer", "kntls-view")
         accounts.account("rotator", "kntls-view", "kntls-rotate")
+        accounts.account("smoker", "kntls-view", "kntls-smoke")
         accounts.account("enabler", "kntls-view", "kntls-rotate", "kntls-surfaces")
-        yield {name: accounts.kubeconfig(name, directory) for name in ("viewer", "rotator", "enabler")}
+        yield {name: accounts.kubeconfig(name, directory) for name in ("viewer", "rotator", "smoker", "enabler")}
 
 
 @pytest.mark.timeout(900)
@@ -37,8 +38,20 @@ def test_the_roles_carry_the_job_from_enable_to_disable_and_each_refuses_the_nex
     assert refused.returncode in (3, 5), refused.stderr
     assert "manifests/rbac/surfaces.yaml" in refused.stderr
 
+    ready = kntls(configs["enabler"], "check", "--pre", "--fail-on", "warning")
+    assert ready.returncode == 0, ready.stdout
+    assert kntls(configs["rotator"], "check", "--pre").returncode == 1
+
     enabled = kntls(configs["enabler"], "enable", *SURFACES, "--yes")
     assert enabled.returncode == 0, enabled.stderr
+
+    refused = kntls(configs["viewer"], "check", "--smoke")
+    assert refused.returncode == 3, refused.stderr
+    assert "cannot create resource" in refused.stderr
+    assert "manifests/rbac/smoke.yaml" in refused.stderr
+
+    tried = kntls(configs["smoker"], "check", "--smoke")
+    assert tried.returncode == 0, tried.stdout + tried.stderr
 
     for command in READING:
         read = kntls(configs["viewer"], *command)
