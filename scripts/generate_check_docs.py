@@ -25,7 +25,12 @@ What `kntls check` looks at, one anchor for each check. This page is made from t
 
 An **error** is wrong now and makes `kntls check` exit with 1; a **warning** will be or may be, and counts with
 `--fail-on warning`; an **info** is worth knowing. What could not be looked at (missing permissions, files that do not
-hold it) is listed as such, never as fine. Where one finding explains others, they are shown beneath it.
+hold it) is listed as such, never as fine. Where one finding explains others, they are shown beneath it, and it is
+marked like the worst of them.
+
+Each finding brings a command to copy. What stands in capitals (`NAME`, `FILE`, `USER`) is yours to fill in, what follows
+`#` is said to you. Beside kubectl and kntls some use [cmctl](https://cert-manager.io/docs/reference/cmctl/), cert-manager's
+own tool.
 """
 SUBJECTS = {
     Category.API: "May we see and do what is needed?",

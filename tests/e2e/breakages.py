@@ -300,6 +300,21 @@ def the_issuer_swapped_without_trust_or_reissue() -> Iterator[None]:
         yield
 
 
+@breaks("KN-TRUST-024")
+def a_bundle_that_is_a_secret() -> Iterator[None]:
+    labelled = tls_secret("roots", stranger(), SERVING)
+    labelled["metadata"]["labels"] = {LABEL: "true"}
+    with made(labelled):
+        yield
+
+
+@breaks("KN-ISSUER-019")
+def another_issuer_with_a_copy_of_the_key() -> Iterator[None]:
+    issuer = {"apiVersion": "cert-manager.io/v1", "kind": "ClusterIssuer", "metadata": {"name": "twin"}}
+    with made(tls_secret("copy", pair_of(CA_SECRET)), {**issuer, "spec": {"ca": {"secretName": "copy"}}}):
+        yield
+
+
 @breaks("KN-LEAF-007")
 def the_issuer_swapped_without_reissue() -> Iterator[None]:
     with bundle_value(lambda text: text + stranger().certificate.pem()), issuer_on(tls_secret("swapped", stranger())):
@@ -441,6 +456,12 @@ def a_run_that_was_killed() -> Iterator[None]:
     spec = {"holderIdentity": "alice@laptop pid 7", "renewTime": "2026-01-01T00:00:00.000000Z"}
     lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
     with made(lease):
+        yield
+
+
+@breaks("KN-RESTART-006", "KN-KCERT-012")
+def a_flag_turned_off_without_a_restart() -> Iterator[None]:
+    with configured("config-network", {"system-internal-tls": "Disabled"}):
         yield
 
 
