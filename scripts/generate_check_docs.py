@@ -28,9 +28,9 @@ An **error** is wrong now and makes `kntls check` exit with 1; a **warning** wil
 hold it) is listed as such, never as fine. Where one finding explains others, they are shown beneath it, and it is
 marked like the worst of them.
 
-Each finding brings a command to copy. What stands in capitals (`NAME`, `FILE`, `USER`) is yours to fill in, what follows
-`#` is said to you. Beside kubectl and kntls some use [cmctl](https://cert-manager.io/docs/reference/cmctl/), cert-manager's
-own tool.
+Each finding brings a command to copy. What stands in capitals (`NAME`, `FILE`, `USER`) is yours to fill in, what
+follows `#` is said to you. Beside kubectl and kntls some use
+[cmctl](https://cert-manager.io/docs/reference/cmctl/), cert-manager's own tool.
 """
 SUBJECTS = {
     Category.API: "May we see and do what is needed?",

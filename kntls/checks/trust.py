@@ -84,7 +84,7 @@ def accept(facts: Facts, leaf: Leaf) -> str:
     if held is None or not held.chain:
         return renew(leaf)
     for ca in facts.authorities.values():
-        if facts.signed_by(leaf, ca.signer):
+        if leaf.signed_by(ca.signer):
             return add_from(ca) if _verified(leaf, [ca.anchor], facts) else renew(leaf)
     if held.ca_crt:
         return _add(held.ref, "ca.crt") if _verified(leaf, held.ca_crt[:1], facts) else renew(leaf)

@@ -197,6 +197,14 @@ def _smoke(session: Live, common: Common, image: str, output: str) -> int:
     return int(ExitCode.OK if all(step.ok for step in seen) else ExitCode.FINDINGS)
 
 
+def _require_alone(output: str, *, other: bool) -> None:
+    """Raise `UsageError` for a smoke test that is to do something else, too."""
+    if other:
+        raise UsageError("it runs alone", where="--smoke", fix="leave out names, --pre, --fix, --wait and --dry-run")
+    if output not in SIMPLE:
+        raise UsageError(f"the smoke test has no {output!r}", where="-o", fix=f"one of {', '.join(SIMPLE)}")
+
+
 def check(
     common: Common,
     names: Names = None,
@@ -214,22 +222,14 @@ def check(
     from kntls.checks.run import select
 
     output = output_of(common)
-    if smoke and (fix or wait or pre or names or common.dry_run):
-        raise UsageError("it runs alone", where="--smoke", fix="leave out names, --pre, --fix, --wait and --dry-run")
-    if smoke and output not in SIMPLE:
-        raise UsageError(f"the smoke test has no {output!r}", where="-o", fix=f"one of {', '.join(SIMPLE)}")
+    if smoke:
+        _require_alone(output, other=bool(fix or wait or pre or names or common.dry_run))
     if image and not smoke:
         raise UsageError("it is the smoke test's", where="--image", fix="add --smoke")
     if fail_on not in ("error", "warning"):
         raise UsageError(f"no such level: {fail_on!r}", where="--fail-on", fix="error or warning")
     chosen = select(names or (), pre=pre)
     limit = seconds(wait, "--wait") if wait else 0.0
-    if smoke and (names or pre or fix or wait or output not in ("table", "wide", "json", "yaml")):
-        raise UsageError(
-            "the smoke test goes by itself", where="--smoke", fix="with -n, --image, --timeout and -o only"
-        )
-    if image and not smoke:
-        raise UsageError("it is for the smoke test", where="--image", fix="add --smoke")
     if common.files:
         if fix or wait or smoke:
             raise UsageError("files do not change", where="-f", fix="leave --fix, --smoke and --wait out")

@@ -21,7 +21,7 @@ EVERYTHING: frozenset[Kind] = frozenset(
     {
         k.NAMESPACE, k.SECRET, k.CONFIG_MAP, k.POD, k.SERVICE, k.ENDPOINT_SLICE, k.DEPLOYMENT, k.CLUSTER_ISSUER,
         k.ISSUER, k.CERTIFICATE, k.CERTIFICATE_REQUEST, k.BUNDLE, k.KCERT, k.KINGRESS, k.ROUTE, k.REVISION,
-        k.KNATIVE_SERVING, k.LEASE,
+        k.DOMAIN_MAPPING, k.KNATIVE_SERVING, k.LEASE,
     }
 )  # fmt: skip
 """What a full observation holds."""

@@ -23,7 +23,7 @@ def without_bundle() -> World:
 def test_a_missing_bundle_is_made_of_the_ca_that_is_in_use() -> None:
     (command,) = advice(without_bundle(), "KN-TRUST-001")
     assert command.startswith("kubectl get secrets/ca1 -n cert-manager ")
-    assert command.endswith("| kntls trust add --ca -")
+    assert command.endswith("| kntls trust add --ca - --yes")
 
 
 def test_without_a_ca_in_the_cluster_enable_finds_or_makes_it() -> None:
