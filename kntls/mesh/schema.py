@@ -159,7 +159,6 @@ REQUEST_AUTHENTICATION = Struct(
             outputClaimToHeaders=ListOf(Struct(header=STRING, claim=STRING)),
             timeout=STRING,
             spaceDelimitedClaims=STRINGS,
-            presence=Scalar(str, ("OPTIONAL", "REQUIRED")),
         )
     ),
 )

@@ -21,6 +21,25 @@ _TCP_TYPE = "type.googleapis.com/envoy.extensions.filters.network.ext_authz.v3.E
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _KINDS = ("envoyExtAuthzHttp", "envoyExtAuthzGrpc")
 _DEFAULT_TIMEOUT = "600s"
+_SECONDS = re.compile(r"([0-9]+)(?:\.([0-9]{1,9}))?s")
+_HEADER_LISTS = (
+    "includeRequestHeadersInCheck",
+    "includeHeadersInCheck",
+    "headersToUpstreamOnAllow",
+    "headersToDownstreamOnDeny",
+    "headersToDownstreamOnAllow",
+)
+_NO_STATUS = frozenset({101, 102, 103, 418, 425, 451})
+"""Codes Envoy's StatusCode lacks (envoy `api/envoy/type/v3/http_status.proto`)."""
+_STATUS_NAMES = {
+    200: "OK",
+    226: "IMUsed",
+    413: "PayloadTooLarge",
+    414: "URITooLong",
+    416: "RangeNotSatisfiable",
+    505: "HTTPVersionNotSupported",
+}
+"""Where Envoy's name of a code is not Python's in camel case."""
 
 
 def problem(name: str, providers: Sequence[Mapping[str, Any]]) -> str:
@@ -30,15 +49,23 @@ def problem(name: str, providers: Sequence[Mapping[str, Any]]) -> str:
         return f"no extension provider {name!r}" if not found else f"extension provider {name!r} is defined twice"
     if not _NAME.fullmatch(name):
         return f"extension provider name {name!r} is not a DNS label"
-    config = found[0][_kind(found[0])]
+    reason = _config_problem(_kind(found[0]), found[0][_kind(found[0])])
+    return f"extension provider {name!r}: {reason}" if reason else ""
+
+
+def _config_problem(kind: str, config: Mapping[str, Any]) -> str:
     port, prefix = config.get("port"), config.get("pathPrefix") or "/"
     if not isinstance(port, int) or not 1 <= port <= 65535:
-        return f"extension provider {name!r}: port must be in the range [1, 65535]"
+        return "port must be in the range [1, 65535]"
     if not str(config.get("service") or ""):
-        return f"extension provider {name!r}: service is empty"
+        return "service is empty"
     if config.get("statusOnError") and not _status(config):
-        return f"extension provider {name!r}: unsupported statusOnError {config['statusOnError']!r}"
-    return "" if prefix.startswith("/") else f"extension provider {name!r}: pathPrefix must begin with '/'"
+        return f"unsupported statusOnError {config['statusOnError']!r}"
+    if kind == "envoyExtAuthzGrpc":
+        return ""
+    if wild := next((key for key in _HEADER_LISTS if "*" in (config.get(key) or ())), ""):
+        return f"{wild}: a lone '*' is not supported"
+    return "" if prefix.startswith("/") else "pathPrefix must begin with '/'"
 
 
 def is_http_only(name: str, providers: Sequence[Mapping[str, Any]]) -> bool:
@@ -105,7 +132,7 @@ def _http_only(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if status := _status(config):
         found["statusOnError"] = {"code": status}
-    if body := config.get("includeRequestBodyInCheck"):
+    if (body := config.get("includeRequestBodyInCheck")) is not None:
         kept = {key: body[key] for key in ("maxRequestBytes", "allowPartialMessage", "packAsBytes") if body.get(key)}
         found["withRequestBody"] = kept
     headers = config.get("includeRequestHeadersInCheck") or config.get("includeHeadersInCheck")
@@ -117,8 +144,10 @@ def _http_only(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
 def _status(config: Mapping[str, Any]) -> str:
     """Envoy's name of a status code: `Forbidden` for 403."""
     text = str(config.get("statusOnError") or "")
-    known = {str(status.value): status for status in HTTPStatus}
-    return "".join(word.capitalize() for word in known[text].name.split("_")) if text in known else ""
+    known = {str(status.value): status for status in HTTPStatus if status not in _NO_STATUS}
+    if text not in known:
+        return ""
+    return _STATUS_NAMES.get(int(text)) or "".join(word.capitalize() for word in known[text].name.split("_"))
 
 
 def _enabled_by(rbac_name: str, provider: str) -> dict[str, Any]:
@@ -140,14 +169,24 @@ def _cluster(config: Mapping[str, Any]) -> str:
 def _grpc(config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "envoyGrpc": {"clusterName": _cluster(config), "authority": _host(config)},
-        "timeout": config.get("timeout") or _DEFAULT_TIMEOUT,
+        "timeout": _timeout(config),
     }
 
 
+def _timeout(config: Mapping[str, Any]) -> str:
+    """The timeout as protobuf's JSON writes durations: no fraction, or one of three, six or nine digits."""
+    text = str(config.get("timeout") or _DEFAULT_TIMEOUT)
+    found = _SECONDS.fullmatch(text)
+    fraction = (found[2] or "").rstrip("0") if found else ""
+    if found is None:
+        return text
+    digits = fraction.ljust(-(-len(fraction) // 3) * 3, "0")
+    return f"{int(found[1])}.{digits}s" if digits else f"{int(found[1])}s"
+
+
 def _http(config: Mapping[str, Any]) -> dict[str, Any]:
-    timeout = config.get("timeout") or _DEFAULT_TIMEOUT
     found: dict[str, Any] = {
-        "serverUri": {"uri": f"http://{_host(config)}", "cluster": _cluster(config), "timeout": timeout}
+        "serverUri": {"uri": f"http://{_host(config)}", "cluster": _cluster(config), "timeout": _timeout(config)}
     }
     if prefix := config.get("pathPrefix"):
         found["pathPrefix"] = prefix

@@ -6,6 +6,7 @@ ValidateRequestAuthentication), `pkg/config/security/security.go`, and the CEL r
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,7 +21,11 @@ Problem = tuple[str, str]
 """Field path and reason."""
 
 _MOST_RULES = 512
-_DURATION = re.compile(r"([0-9]+(\.[0-9]+)?(ms|s|m|h))+")
+_NUMBER = r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)"
+_DURATION = re.compile(rf"\+?(?:{_NUMBER})+")
+_MILLISECONDS = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6}
+_BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+_BAD_AUTHORITY = re.compile(r"[\s<>\"{}|\\^`]")
 _HEADER = re.compile(r"[-_A-Za-z0-9]+")
 _TARGETS = frozenset(
     {
@@ -69,10 +74,10 @@ def _dry_run(found: Resource) -> Iterator[Problem]:
 def _authorization_policy(spec: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _attachment(spec)
     action, rules = spec.get("action") or "ALLOW", spec.get("rules")
-    if rules is None and action in ("DENY", "CUSTOM"):
+    if not rules and action in ("DENY", "CUSTOM"):
         yield "spec.rules", f"{action} without rules never triggers; an empty rule {{}} matches every request"
     provider = (spec.get("provider") or {}).get("name")
-    if action == "CUSTOM" and rules is not None and not provider:
+    if action == "CUSTOM" and rules and not provider:
         yield "spec.provider.name", "must not be empty with CUSTOM"
     if spec.get("provider") is not None and action != "CUSTOM":
         yield "spec.provider", f"must not be set with {action}"
@@ -83,7 +88,7 @@ def _authorization_policy(spec: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _attachment(spec: Mapping[str, Any]) -> Iterator[Problem]:
-    given = [key for key in ("selector", "targetRef", "targetRefs") if spec.get(key)]
+    given = [key for key in ("selector", "targetRef", "targetRefs") if spec.get(key) is not None]
     if len(given) > 1:
         yield f"spec.{given[1]}", f"only one of {' and '.join(given)} may be set"
     yield from _selector(spec)
@@ -117,10 +122,8 @@ def _rule(rule: Any, path: str, action: str) -> Iterator[Problem]:
         ("from", "source", schema.SOURCE_FIELDS),
         ("to", "operation", schema.OPERATION_FIELDS),
     ):
-        entries = rule.get(name)
-        if entries is not None and not entries:
-            yield f"{path}.{name}", "must not be empty"
-        for index, entry in enumerate(entries or ()):
+        # an empty list is lost on the way to istiod's webhook, which so takes it for an absent one
+        for index, entry in enumerate(rule.get(name) or ()):
             here = f"{path}.{name}[{index}].{inner}"
             if entry.get(inner) is None:
                 yield here, "must be set"
@@ -196,17 +199,19 @@ def _jwt_rule(rule: Mapping[str, Any], path: str) -> Iterator[Problem]:
     uri = rule.get("jwksUri") or rule.get("jwks_uri") or ""
     if not rule.get("issuer") and not uri:
         yield f"{path}.issuer", "issuer or jwksUri must be set"
-    if uri and urlsplit(uri).scheme not in ("http", "https"):
-        yield f"{path}.jwksUri", f"the scheme of {uri!r} is not supported: use http or https"
+    if reason := uri and _uri_problem(uri):
+        yield f"{path}.jwksUri", reason
     if rule.get("jwks") and uri:
         yield f"{path}.jwks", "only one of jwks and jwksUri may be set"
+    elif rule.get("jwks") and not _is_key_set(rule["jwks"]):
+        yield f"{path}.jwks", "is no JSON Web Key Set"
     if "" in (rule.get("audiences") or ()):
         yield f"{path}.audiences", "an audience must not be empty"
     for index, header in enumerate(rule.get("fromHeaders") or ()):
         if not header.get("name"):
             yield f"{path}.fromHeaders[{index}].name", "must not be empty"
-    if not _DURATION.fullmatch(rule.get("timeout") or "1s"):
-        yield f"{path}.timeout", f"{rule['timeout']!r} is not a duration: write it like 5s or 500ms"
+    if reason := _timeout_problem(rule.get("timeout")):
+        yield f"{path}.timeout", reason
     for name in ("fromParams", "fromCookies", "spaceDelimitedClaims"):
         if "" in (rule.get(name) or ()):
             yield f"{path}.{name}", "must not hold an empty name"
@@ -215,6 +220,34 @@ def _jwt_rule(rule: Mapping[str, Any], path: str) -> Iterator[Problem]:
             yield f"{path}.outputClaimToHeaders[{index}]", "header and claim must be set"
         elif not _HEADER.fullmatch(copied["header"]):
             yield f"{path}.outputClaimToHeaders[{index}].header", f"{copied['header']!r} is not a header name"
+
+
+def _uri_problem(uri: str) -> str:
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return f"{uri!r} is no URL"
+    if parts.scheme not in ("http", "https"):
+        return f"the scheme of {uri!r} is not supported: use http or https"
+    return f"{uri!r} is no URL" if _BAD_ESCAPE.search(uri) or _BAD_AUTHORITY.search(parts.netloc) else ""
+
+
+def _is_key_set(text: str) -> bool:
+    """Whether it is JSON with `keys`, or one key."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and (isinstance(found.get("keys"), list) or "kty" in found)
+
+
+def _timeout_problem(text: str | None) -> str:
+    if text is None:
+        return ""
+    if not _DURATION.fullmatch(text):
+        return f"{text!r} is not a duration: write it like 5s or 500ms"
+    total = sum(float(number) * _MILLISECONDS[unit] for number, unit in re.findall(_NUMBER, text))
+    return "" if total >= 1 else f"{text!r} is too short: at least 1ms"
 
 
 _JUDGES = {

@@ -236,6 +236,24 @@ def test_conditions_on_the_destination_are_permissions_and_the_others_principals
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "prefix", "length"),
+    [
+        ("fe80::1%eth0", "fe80::1", 128),
+        ("::ffff:1.2.3.4", "::ffff:1.2.3.4", 128),
+        ("2001:DB8:0::/32", "2001:db8::", 32),
+        ("1.2.3.4/24", "1.2.3.4", 24),
+    ],
+)
+def test_an_address_is_written_as_go_writes_it(value, prefix, length):
+    (found,) = leaves(f"{{rules: [{{from: [{{source: {{ipBlocks: ['{value}']}}}}]}}]}}", "principals")
+    assert found["orIds"]["ids"] == [{"directRemoteIp": {"addressPrefix": prefix, "prefixLen": length}}]
+
+
+def test_an_empty_list_of_sources_is_none_at_all():
+    assert one("{rules: [{from: [], to: []}]}") == (ANYTHING, ANYBODY)
+
+
 ALIASES = Mesh(trust_domain="new.org", aliases=("old.org",))
 
 
@@ -338,3 +356,29 @@ class TestCustom:
     def test_an_http_provider_has_no_place_on_tcp(self):
         provider = {"name": "authz", "envoyExtAuthzHttp": {"service": "authz.foo.svc.cluster.local", "port": 9000}}
         assert filters(policy(self.SPEC), mesh=Mesh(providers=(provider,)), tcp=True) == []
+
+    def asking(self, **config):
+        """The ext_authz filter for an HTTP provider with these settings; None where the provider cannot be used."""
+        service = {"service": "authz.foo.svc.cluster.local", "port": 9000, **config}
+        found = filters(policy(self.SPEC), mesh=Mesh(providers=({"name": "authz", "envoyExtAuthzHttp": service},)))
+        return found[1]["typedConfig"] if len(found) > 1 else None
+
+    @pytest.mark.parametrize(
+        ("status", "name"), [("403", "Forbidden"), ("200", "OK"), ("413", "PayloadTooLarge"), ("100", "Continue")]
+    )
+    def test_a_status_is_called_as_envoy_calls_it(self, status, name):
+        assert self.asking(statusOnError=status)["statusOnError"] == {"code": name}
+
+    @pytest.mark.parametrize(
+        "config",
+        [{"statusOnError": "418"}, {"headersToUpstreamOnAllow": ["*"]}, {"pathPrefix": "check"}, {"port": 0}],
+    )
+    def test_a_provider_istio_cannot_use_denies(self, config):
+        assert self.asking(**config) is None
+
+    def test_a_request_body_is_asked_for_even_without_settings(self):
+        assert self.asking(includeRequestBodyInCheck={})["withRequestBody"] == {}
+
+    @pytest.mark.parametrize(("text", "written"), [("2s", "2s"), ("0.5s", "0.500s"), ("1.50s", "1.500s")])
+    def test_a_timeout_is_written_as_protobuf_does(self, text, written):
+        assert self.asking(timeout=text)["httpService"]["serverUri"]["timeout"] == written

@@ -26,15 +26,16 @@ def problems(kind, spec, **annotations):
     ("spec", "path", "reason"),
     [
         ("{action: DENY}", "spec.rules", "DENY without rules never triggers"),
+        ("{action: DENY, rules: []}", "spec.rules", "DENY without rules never triggers"),
         ("{action: CUSTOM}", "spec.rules", "CUSTOM without rules"),
         ("{action: CUSTOM, rules: [{}]}", "spec.provider.name", "must not be empty"),
         ("{provider: {name: x}}", "spec.provider", "must not be set with ALLOW"),
         ("{selector: {matchLabels: {a: '*'}}}", "spec.selector.matchLabels[a]", "a wildcard"),
         ("{selector: {matchLabels: {a: b}}, targetRef: {kind: Service, name: s}}", "spec.targetRef", "only one of"),
+        ("{selector: {}, targetRefs: [{kind: Service, name: s}]}", "spec.targetRefs", "only one of"),
         ("{targetRefs: [{kind: Service}]}", "spec.targetRefs[0].name", "must be set"),
         ("{targetRefs: [{kind: Service, name: s, namespace: n}]}", "spec.targetRefs[0].namespace", "must not be set"),
         ("{targetRefs: [{kind: Pod, name: s}]}", "spec.targetRefs[0]", "must be a Service"),
-        ("{rules: [{from: []}]}", "spec.rules[0].from", "must not be empty"),
         ("{rules: [{from: [{}]}]}", "spec.rules[0].from[0].source", "must be set"),
         ("{rules: [{from: [{source: {}}]}]}", "spec.rules[0].from[0].source", "must not be empty"),
         ("{rules: [{to: [{operation: {hosts: []}}]}]}", "spec.rules[0].to[0].operation", "must not be empty"),
@@ -50,6 +51,16 @@ def problems(kind, spec, **annotations):
         ),
         (
             "{rules: [{from: [{source: {ipBlocks: [1.2.3.4/33]}}]}]}",
+            "spec.rules[0].from[0].source.ipBlocks",
+            "bad CIDR",
+        ),
+        (
+            "{rules: [{from: [{source: {ipBlocks: [1.2.3.4/024]}}]}]}",
+            "spec.rules[0].from[0].source.ipBlocks",
+            "bad CIDR",
+        ),
+        (
+            "{rules: [{from: [{source: {ipBlocks: ['fe80::1%eth0/64']}}]}]}",
             "spec.rules[0].from[0].source.ipBlocks",
             "bad CIDR",
         ),
@@ -131,8 +142,14 @@ def test_a_policy_that_istio_rejects_is_named_by_its_field(spec, path, reason):
         ("PeerAuthentication", "{selector: {matchLabels: {a: b}}, portLevelMtls: {'0': {}}}", "spec.portLevelMtls[0]"),
         ("RequestAuthentication", "{jwtRules: [{}]}", "spec.jwtRules[0].issuer"),
         ("RequestAuthentication", "{jwtRules: [{issuer: i, jwksUri: 'ftp://x'}]}", "spec.jwtRules[0].jwksUri"),
+        ("RequestAuthentication", "{jwtRules: [{issuer: i, jwksUri: 'https://[::1'}]}", "spec.jwtRules[0].jwksUri"),
+        ("RequestAuthentication", "{jwtRules: [{issuer: i, jwksUri: 'https://a b/c'}]}", "spec.jwtRules[0].jwksUri"),
+        ("RequestAuthentication", "{jwtRules: [{issuer: i, jwksUri: 'https://a/%zz'}]}", "spec.jwtRules[0].jwksUri"),
+        ("RequestAuthentication", "{jwtRules: [{issuer: i, jwks: keys}]}", "spec.jwtRules[0].jwks"),
+        ("RequestAuthentication", "{jwtRules: [{issuer: i, jwks: '[]'}]}", "spec.jwtRules[0].jwks"),
         ("RequestAuthentication", "{jwtRules: [{issuer: i, audiences: ['']}]}", "spec.jwtRules[0].audiences"),
         ("RequestAuthentication", "{jwtRules: [{issuer: i, timeout: soon}]}", "spec.jwtRules[0].timeout"),
+        ("RequestAuthentication", "{jwtRules: [{issuer: i, timeout: 0s}]}", "spec.jwtRules[0].timeout"),
         ("RequestAuthentication", "{jwtRules: [{issuer: i, fromParams: ['']}]}", "spec.jwtRules[0].fromParams"),
         (
             "RequestAuthentication",
@@ -155,10 +172,18 @@ def test_so_is_an_authentication(kind, spec, path):
         "{rules: [{to: [{operation: {paths: ['/{*}/a/{**}', '*'], ports: ['0']}}]}]}",
         "{rules: [{when: [{key: 'request.auth.claims[a][b]', values: [c]}, {key: connection.sni, notValues: ['*']}]}]}",
         "{targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: g}]}",
+        "{rules: [{from: [], to: []}]}",
+        "{rules: [{when: [{key: 'request.auth.claims[my claim]', values: [c]}]}]}",
     ],
 )
 def test_what_istio_takes_is_taken(spec):
     assert problems("AuthorizationPolicy", spec) == []
+
+
+@pytest.mark.parametrize("timeout", ["1ms", "1.5s", "1h2m", "500us501us"])
+def test_a_timeout_is_a_duration_as_go_writes_it(timeout):
+    spec = f"{{jwtRules: [{{issuer: i, jwks: '{{\"keys\": []}}', timeout: {timeout}}}]}}"
+    assert problems("RequestAuthentication", spec) == []
 
 
 @pytest.mark.parametrize(

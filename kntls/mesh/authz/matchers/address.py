@@ -6,6 +6,7 @@ Source: istio `generator.go` (srcIP, remoteIP, destIP, destPort), `pilot/pkg/net
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from kntls.mesh.authz.model import Request
 from kntls.mesh.authz.nodes import Side
 
 _HIGHEST_PORT = 65535
+_LENGTH = re.compile("0|[1-9][0-9]*")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -44,17 +46,26 @@ class Range:
 
 
 def parse_range(value: str) -> tuple[str, int]:
-    """An address or CIDR as (address, prefix length); raises `Unusable` for anything else."""
+    """An address or CIDR as (address, prefix length), read as Go's netip does; raises `Unusable` for anything else.
+
+    The zone of a single IPv6 address is left out; in a range there must be none.
+    """
     text, slash, length = value.partition("/")
+    bare, zone, _ = text.partition("%")
     try:
         address = ipaddress.ip_address(text)
     except ValueError as error:
         raise Unusable(f"{'bad CIDR range' if slash else 'bad IP address'} ({value})") from error
     if not slash:
-        return str(address), address.max_prefixlen
-    if not (length.isascii() and length.isdigit()) or int(length) > address.max_prefixlen:
+        return _shown(ipaddress.ip_address(bare)), address.max_prefixlen
+    if zone or not _LENGTH.fullmatch(length) or int(length) > address.max_prefixlen:
         raise Unusable(f"bad CIDR range ({value})")
-    return str(address), int(length)
+    return _shown(address), int(length)
+
+
+def _shown(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return f"::ffff:{mapped}" if mapped else str(address)
 
 
 def _range(name: str, read: Callable[[Request], str]) -> Build:

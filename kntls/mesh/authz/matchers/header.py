@@ -65,8 +65,8 @@ def _named(site: Site, value: str) -> Header:
 
 
 def check_map_key(label: str, values: tuple[str, ...]) -> Iterator[str]:
-    """A key of the form `a[b]` (istio `security.go` validateMapKey); the label ends with the key."""
-    key = label.rpartition(" ")[2]
+    """A key of the form `a[b]` (istio `security.go` validateMapKey); behind the label's first word."""
+    key = label.partition(" ")[2]
     opened = key.find("[")
     if not (key.endswith("]") and 0 < opened < len(key) - 2):
         yield f"bad key ({key}): should have format a[b]"
