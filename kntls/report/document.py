@@ -32,6 +32,7 @@ def _dumper(yaml: Any) -> Any:
     def text(dumper: Any, value: str) -> Any:
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
 
+    blocks.ignore_aliases = lambda self, data: True  # type: ignore[attr-defined] # a manifest repeats, it does not refer
     blocks.add_representer(str, text)  # type: ignore[attr-defined]
     blocks.add_representer(Concealed, lambda dumper, value: text(dumper, str(value)))  # type: ignore[attr-defined]
     return blocks

@@ -20,6 +20,13 @@ def test_a_stream_holds_the_objects_in_order():
     assert list(yaml.safe_load_all(stream(Manifests([POLICY, ISTIO])))) == [POLICY, ISTIO]
 
 
+def test_what_is_repeated_is_written_again():
+    shared = {"namespaces": ["a"]}
+    text = stream(Manifests([{**POLICY, "spec": {"first": shared, "second": shared}}]))
+    assert "&" not in text
+    assert "*" not in text
+
+
 def test_values_beside_objects_are_comments_so_that_the_stream_can_be_applied():
     text = stream(Manifests([POLICY], VALUES))
     assert list(yaml.safe_load_all(text)) == [POLICY]

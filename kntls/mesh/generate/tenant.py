@@ -129,21 +129,20 @@ def _into_namespace(shapes: _Shapes, namespace: str) -> Manifest:
     return allow(target, "allow-from-knative-and-istio", namespace, None, rules)
 
 
-def _own_through_activator(shapes: _Shapes) -> list[Manifest]:
-    rule = {**shapes.own, **_to(shapes.hosts)}
+def _by_header(shapes: _Shapes, rule: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rule, or with `harden` two that look at the header the activator goes by."""
     if not shapes.tenant.harden:
         return [rule]
     # legitimate calls carry the header (the VirtualService sets it) or none at all (a revision's own Service)
-    return [
-        {**rule, "when": [{"key": HEADER, "values": list(shapes.tenant.namespaces)}]},
-        {**rule, "when": [{"key": HEADER, "notValues": ["*"]}]},
-    ]
+    conditions = ({"values": list(shapes.tenant.namespaces)}, {"notValues": ["*"]})
+    return [{**rule, "when": [*rule.get("when", ()), {"key": HEADER, **each}]} for each in conditions]
 
 
 def _through_activator(shapes: _Shapes) -> Manifest:
-    rules = _own_through_activator(shapes) if shapes.tenant.serving else []
+    rules = _by_header(shapes, {**shapes.own, **_to(shapes.hosts)}) if shapes.tenant.serving else []
     if shapes.tenant.eventing:
-        rules.append({**shapes.senders(), **_to(shapes.hosts), **shapes.on_behalf})
+        # a channel passes `Knative-` headers of an event on, so that a sender's header may be a tenant's
+        rules += _by_header(shapes, {**shapes.senders(), **_to(shapes.hosts), **shapes.on_behalf})
     name = f"allow-{shapes.tenant.name}-to-activator"
     return allow(shapes.target, name, SERVING, {COMPONENT: "activator"}, rules)
 

@@ -14,7 +14,7 @@ from kntls.mesh.authz.parse import authorization_policy, peer_authentication, re
 from kntls.mesh.authz.peer import PeerModes, peer_modes
 from kntls.mesh.authz.selection import attaches
 from kntls.mesh.authz.validation import problems
-from kntls.mesh.control import settings, with_implied
+from kntls.mesh.control import control_planes, settings, with_implied
 from kntls.mesh.inventory import Member, Membership, inventory, membership, ports_by_protocol
 from kntls.mesh.resources import Resource, Resources
 from kntls.model.findings import Finding, Severity
@@ -95,6 +95,11 @@ class World:
     def destination_rules(self) -> tuple[Resource, ...]:
         """DestinationRules, and those a control plane implies."""
         return tuple(self._everything.all("DestinationRule"))
+
+    @property
+    def mtls_known(self) -> bool:
+        """Whether the input tells the mesh's mTLS modes; files that hold policies alone do not."""
+        return self.live or bool(self.peers or control_planes(self.resources))
 
     def modes(self, workload: Workload) -> PeerModes:
         """The workload's mTLS modes."""

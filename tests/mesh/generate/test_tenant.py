@@ -109,6 +109,13 @@ def test_the_header_bypass_is_noted_until_hardened():
     ]
 
 
+def test_hardening_holds_for_events_on_the_tenants_behalf_as_well():
+    rules = tenant(Tenant("team", ("team-1",), harden=True), Target()).objects[1]["spec"]["rules"]
+    assert [[condition["key"] for condition in rule["when"]] for rule in rules[2:]] == [
+        ["request.headers[Kn-Namespace]", "request.headers[Knative-Serving-Namespace]"]
+    ] * 2
+
+
 @pytest.mark.parametrize(
     ("flavour", "version"), [(Flavour.ISTIO, "v1"), (Flavour.OSSM2, "v1beta1"), (Flavour.OSSM3, "v1")]
 )

@@ -203,6 +203,7 @@ CASES = {
         [ap("foo/p", allow(rule(to={"methods": ["get"]})))],
         [ap("foo/p", allow(rule(to={"methods": ["GET", "PO*"]})))],
     ),
+    "MESH-AUTHZ-015": ([ap("foo/p", allow({"from": []}))], [ap("foo/p", allow({}))]),
     "MESH-AUTHZ-014": ([ap("foo/p", {"action": "ALLOW", "rules": None})], [ap("foo/p", {})]),
     "MESH-MTLS-001": (
         [STRICT, dr("foo/d", "web.foo.svc.cluster.local", "DISABLE")],

@@ -35,11 +35,30 @@ def test_repaired_is_quiet(name):
     assert name not in ids(repaired)
 
 
+LOOSE = pa("istio-system/default", "PERMISSIVE")
+
+
 def test_a_bypass_by_plaintext_is_an_error_and_a_mere_mismatch_a_warning():
-    (mild,) = [each for each in found([ap("foo/p", allow(rule(source=NS)))]) if each.id == "MESH-AUTHZ-006"]
-    (grave,) = [each for each in found([ap("foo/p", deny(rule(source=NS)))]) if each.id == "MESH-AUTHZ-006"]
+    (mild,) = [each for each in found([ap("foo/p", allow(rule(source=NS))), LOOSE]) if each.id == "MESH-AUTHZ-006"]
+    (grave,) = [each for each in found([ap("foo/p", deny(rule(source=NS))), LOOSE]) if each.id == "MESH-AUTHZ-006"]
     assert (mild.severity, grave.severity) == (Severity.WARNING, Severity.ERROR)
     assert "slips through" in grave.reason
+
+
+def test_where_nothing_tells_the_mtls_mode_harmless_identity_fields_are_one_note():
+    policies = [ap(f"foo/{name}", allow(rule(source=NS))) for name in "abc"]
+    (note,) = [each for each in found(policies) if each.id == "MESH-AUTHZ-006"]
+    assert note.severity is Severity.INFO
+    assert "(and 2 more)" in note.reason
+    (grave,) = [each for each in found([ap("foo/p", deny(rule(source=NS)))]) if each.id == "MESH-AUTHZ-006"]
+    assert grave.severity is Severity.ERROR
+    assert {each.severity for each in found(policies, live=True)} == {Severity.WARNING}
+
+
+def test_rules_of_one_policy_with_one_fault_are_one_finding():
+    policy = ap("foo/p", allow(rule(source=NS), rule(), rule(source={"principals": ["a"]})))
+    (hit,) = [each for each in found([policy, LOOSE]) if each.id == "MESH-AUTHZ-006"]
+    assert "rule 0, 2 uses namespaces, principals" in hit.reason
 
 
 def test_one_permissive_port_is_enough_for_an_identity_field():
@@ -80,9 +99,25 @@ def test_an_smcp_implies_its_mtls_for_every_rule_that_asks():
     assert "MESH-AUTHZ-006" in ids([smcp(dataPlane={"mtls": False}), policy])
 
 
-def test_what_generate_prints_for_a_strict_mesh_has_no_errors():
-    made = (*baseline(Target()).objects, *tenant(Tenant("t", ("t-1",), harden=True), Target()).objects)
-    assert all(each.severity is Severity.INFO for each in found([*made, STRICT]))
+def generated(**settings):
+    return (*baseline(Target()).objects, *tenant(Tenant("t", ("t-1", "t-2"), **settings), Target()).objects)
+
+
+def test_what_generate_prints_for_a_strict_mesh_is_clean():
+    assert found([*generated(harden=True), STRICT]) == ()
+    assert ids([*generated(), STRICT]) == {"MESH-AUTHZ-010"}
+
+
+def test_what_generate_prints_is_clean_without_the_mesh_as_well_but_for_one_note():
+    (note,) = found(generated(harden=True))
+    assert (note.id, note.severity) == ("MESH-AUTHZ-006", Severity.INFO)
+
+
+def test_a_host_without_its_port_is_no_matter_at_knatives_own_components():
+    hosts = allow(rule(to={"hosts": ["*.a"]}), app="activator")
+    assert "MESH-AUTHZ-008" in ids([ap("foo/p", hosts)])
+    assert "MESH-AUTHZ-008" not in ids([ap("knative-serving/p", hosts)])
+    assert "MESH-AUTHZ-008" in ids([ap("knative-serving/p", {**hosts, "action": "DENY"})])
 
 
 def test_the_rule_for_the_api_server_that_an_smcp_makes_is_no_conflict():

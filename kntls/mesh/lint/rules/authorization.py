@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from kntls.mesh.authz import Action, AuthorizationPolicy, MtlsMode, Rule, Terms
 from kntls.mesh.authz.matchers import family_of
@@ -13,7 +14,8 @@ from kntls.mesh.resources import Resource
 from kntls.model.findings import Severity
 
 METHODS = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"))
-SERVING = "knative-serving"
+SERVING, EVENTING = "knative-serving", "knative-eventing"
+_UNMATCHED = "a plaintext caller never matches it"
 
 
 def terms(each: Rule) -> Iterator[Terms]:
@@ -183,7 +185,7 @@ def _plaintext_effect(policy: AuthorizationPolicy, term: Terms) -> tuple[Severit
         return Severity.ERROR, "a plaintext caller slips through"
     if not positive and allow:
         return Severity.ERROR, "a plaintext caller matches it and is allowed"
-    return Severity.WARNING, "a plaintext caller never matches it" if positive else "it also stops plaintext callers"
+    return Severity.WARNING, _UNMATCHED if positive else "it also stops plaintext callers"
 
 
 @rule(
@@ -195,16 +197,54 @@ def _plaintext_effect(policy: AuthorizationPolicy, term: Terms) -> tuple[Severit
 def identity_without_strict(world: World) -> Iterator[Hit]:
     """principals, namespaces, serviceAccounts, trustDomains, the source.* conditions and connection.sni read the
     client's certificate. PERMISSIVE is not enough: a plaintext caller has none, so positive fields never match it and
-    negated ones always do. Judged for each workload and port."""
-    for policy, hit, index, each in _numbered(world, Action.ALLOW, Action.DENY):
+    negated ones always do. Judged for each workload and port. Files that say nothing about mTLS get one note for all
+    policies that merely refuse such a caller."""
+    hits = [hit for found, policy in world.policies for hit in _loose_identities(world, found, policy)]
+    harmless = [] if world.mtls_known else [hit for hit in hits if hit.severity is Severity.WARNING]
+    yield from (hit for hit in hits if hit not in harmless)
+    if harmless:
+        more = f" (and {len(harmless) - 1} more)" if len(harmless) > 1 else ""
+        reason = f"it reads the caller's certificate{more}, and nothing in the input demands one: {_UNMATCHED}"
+        yield Hit(harmless[0].found, reason, Severity.INFO)
+
+
+@dataclass(frozen=True)
+class _Loose:
+    """A rule that looks at identities where plaintext is possible."""
+
+    index: int
+    fields: list[Terms]
+    places: Mapping[str, MtlsMode]
+
+
+def _loose_identities(world: World, found: Resource, policy: AuthorizationPolicy) -> Iterator[Hit]:
+    """What plaintext callers do to a policy, one hit for each effect."""
+    if policy.action not in (Action.ALLOW, Action.DENY):
+        return
+    effects: dict[tuple[Severity, str], list[_Loose]] = {}
+    for each in _loose_rules(world, policy):
+        worst = min((_plaintext_effect(policy, term) for term in each.fields), key=lambda effect: effect[0])
+        effects.setdefault(worst, []).append(each)
+    for (severity, effect), rules in effects.items():
+        yield Hit(found, f"{_loosely(rules)}: {effect}", severity)
+
+
+def _loose_rules(world: World, policy: AuthorizationPolicy) -> Iterator[_Loose]:
+    for index, each in enumerate(policy.rules):
         fields = [term for term in terms(each) if needs_mtls(term)]
-        places = world.possible_modes(policy, rule_ports(each)) if fields else {}
-        loose = {place: mode for place, mode in places.items() if mode is not MtlsMode.STRICT}
+        modes = world.possible_modes(policy, rule_ports(each)) if fields else {}
+        loose = {place: mode for place, mode in modes.items() if mode is not MtlsMode.STRICT}
         if loose:
-            severity, effect = min((_plaintext_effect(policy, term) for term in fields), key=lambda found: found[0])
-            where, mode = next(iter(loose.items()))
-            more = f" and {len(loose) - 1} more" if len(loose) > 1 else ""
-            yield Hit(hit.found, f"rule {index} uses {_names(fields)} but {where} is {mode}{more}: {effect}", severity)
+            yield _Loose(index, fields, loose)
+
+
+def _loosely(rules: list[_Loose]) -> str:
+    numbers = ", ".join(str(each.index) for each in rules)
+    names = _names([term for each in rules for term in each.fields])
+    places = [place for each in rules for place in each.places.items()]
+    where, mode = places[0]
+    others = len({place for place, _ in places}) - 1
+    return f"rule {numbers} uses {names} but {where} is {mode}{f' and {others} more' if others else ''}"
 
 
 @rule(
@@ -264,10 +304,14 @@ def _port_gaps(policy: AuthorizationPolicy) -> Iterator[tuple[bool, str]]:
 )
 def hosts_without_port(world: World) -> Iterator[Hit]:
     """Istio compares `hosts` with the Host header as sent, port included: `a.example.com` does not match
-    `a.example.com:8080`. In DENY (and notHosts of ALLOW) a client escapes by adding the port. One finding a policy."""
+    `a.example.com:8080`. In DENY (and notHosts of ALLOW) a client escapes by adding the port. One finding a policy;
+    none for ALLOW at Knative's own components, whose Services are on the schemes' default ports."""
     for found, policy in world.policies:
-        if policy.action in (Action.ALLOW, Action.DENY) and (gaps := list(_port_gaps(policy))):
+        gaps = list(_port_gaps(policy)) if policy.action in (Action.ALLOW, Action.DENY) else []
+        if gaps:
             escapes, sentence = max(gaps, key=lambda gap: gap[0])
+            if not escapes and policy.namespace in (SERVING, EVENTING):
+                continue
             more = f" (and {len(gaps) - 1} more)" if len(gaps) > 1 else ""
             yield Hit(found, f"{sentence}{more}", Severity.ERROR if escapes else None)
 
@@ -379,3 +423,19 @@ def empty_rules(world: World) -> Iterator[Hit]:
     for found, policy in world.policies:
         if policy.action is Action.ALLOW and "rules" in found.spec and not found.spec["rules"]:
             yield Hit(found, "rules is empty: every request that no other policy allows is denied")
+
+
+@rule(
+    "MESH-AUTHZ-015",
+    Severity.WARNING,
+    "An empty from or to",
+    fix="name who or what is meant, or leave the field out",
+)
+def empty_alternatives(world: World) -> Iterator[Hit]:
+    """`from:` or `to:` with nothing under it is as good as absent: the rule matches every caller, or everything asked
+    for. A chart renders it from an empty list, which is meant the other way round."""
+    for found, _ in world.policies:
+        for index, each in enumerate(found.spec.get("rules") or ()):
+            for name, whom in (("from", "every caller"), ("to", "whatever is asked for")):
+                if name in each and not each[name]:
+                    yield Hit(found, f"rule {index}: {name} is empty: the rule matches {whom}")
