@@ -8,7 +8,9 @@ from typing import Any
 
 from kntls.errors import InputError
 from kntls.mesh import schema
+from kntls.mesh.shapes import METADATA, SHAPES
 from kntls.observe import manifests
+from kntls.observe.documents import documents
 
 _HOMES = {kind: group for group, kinds in schema.GROUPS.items() for kind in kinds}
 _AMBIGUOUS = frozenset({"Gateway"})  # gateway.networking.k8s.io has one too
@@ -109,16 +111,22 @@ def read(paths: Sequence[str], *, stdin: str | None = None) -> Resources:
     """Read manifests and bundle files: files, directories (recursively), or `-` for standard input.
 
     `stdin` replaces standard input. Raises `InputError`, naming file, document and field, for text that is not YAML,
-    a document that is no object, an unknown Istio kind, an unknown field, or a value of the wrong type.
+    a document that is no object, an unknown Istio kind, an unknown field, a value of the wrong type, or no document at
+    all.
     """
     objects: list[Resource] = []
     bundles: dict[str, tuple[Resource, ...]] = {}
+    empty = True
     for name, text in manifests.texts(paths, stdin):
-        for location, document in manifests.documents(name, text):
+        for location, document in documents(name, text):
+            empty = False
             if set(document) == {"bundles"}:
                 bundles |= _bundles(name, document["bundles"])
             else:
                 objects += _resources(location, document)
+    if paths and empty:
+        names = ("standard input" if path == "-" else path for path in paths)
+        raise InputError("holds no Kubernetes object", where=", ".join(names))
     return Resources(tuple(objects), bundles)
 
 
@@ -176,6 +184,8 @@ def _expanded(entry: Mapping[str, Any], location: str) -> Mapping[str, Any]:
 
 def _checked(found: Resource) -> Resource:
     _check_identity(found)
+    for path, what in _misshapen(found):
+        raise found.error(path, what)
     if found.kind in schema.SPECS and _is_ours(found):
         for key in found.body:
             if key not in ("apiVersion", "kind", "metadata", "spec", "status"):
@@ -183,6 +193,13 @@ def _checked(found: Resource) -> Resource:
         for path, what in schema.SPECS[found.kind].problems(found.spec, "spec"):
             raise found.error(path, what)
     return found
+
+
+def _misshapen(found: Resource) -> Iterator[tuple[str, str]]:
+    yield from METADATA.problems(found.metadata, "metadata")
+    if (shape := SHAPES.get((found.group, found.kind))) is not None:
+        for path, what in shape.problems(found.body, ""):
+            yield path.removeprefix("."), what
 
 
 def _check_identity(found: Resource) -> None:
@@ -193,7 +210,7 @@ def _check_identity(found: Resource) -> None:
             raise InputError(f"{key}: missing; every Kubernetes object has one", where=where)
     if not isinstance(found.metadata, Mapping) or not (found.name or found.metadata.get("generateName")):
         raise InputError(f"{found.kind}: metadata.name: missing", where=where)
-    if not isinstance(found.spec, Mapping):
+    if not isinstance(body.get("spec", {}), Mapping | None):
         raise found.error("spec", "must be a mapping")
     kinds = schema.GROUPS.get(found.group)
     if kinds is not None and found.kind not in kinds:

@@ -22,13 +22,17 @@ class Anything:
 class Scalar:
     """A string, integer, boolean or one of a set of strings."""
 
-    type: type
+    of: type
     choices: tuple[str, ...] = ()
+    others: tuple[type, ...] = ()
+    """Further types that will do."""
 
     def problems(self, value: Any, path: str) -> Iterator[tuple[str, str]]:
         """Wrong type, or a string that is not one of the choices."""
-        if not isinstance(value, self.type) or (self.type is int and isinstance(value, bool)):
-            yield path, f"must be {_NAMES[self.type]}, not {_NAMES.get(type(value), type(value).__name__)}"
+        types = (self.of, *self.others)
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            names = " or ".join(_NAMES[each] for each in types)
+            yield path, f"must be {names}, not {_NAMES.get(type(value), type(value).__name__)}"
         elif self.choices and value not in self.choices:
             yield path, f"{value!r} is not one of {', '.join(self.choices)}"
 
@@ -82,6 +86,17 @@ class Struct:
                 yield from self.fields[key].problems(item, here)
 
 
+class Part(Struct):
+    """A mapping of which only some fields are looked at; the others may be anything."""
+
+    def problems(self, value: Any, path: str) -> Iterator[tuple[str, str]]:
+        """Not a mapping, or what is wrong with the fields that are looked at."""
+        known = (
+            {key: item for key, item in value.items() if key in self.fields} if isinstance(value, Mapping) else value
+        )
+        return super().problems(known, path)
+
+
 Shape = Anything | Scalar | ListOf | MapOf | Struct
 
 _NAMES: Mapping[type, str] = {
@@ -96,6 +111,7 @@ _NAMES: Mapping[type, str] = {
 
 ANY = Anything()
 STRING, INTEGER, BOOLEAN = Scalar(str), Scalar(int), Scalar(bool)
+INTEGER_OR_STRING = Scalar(int, others=(str,))
 STRINGS = ListOf(STRING)
 SELECTOR = Struct(matchLabels=MapOf(STRING))
 TARGET = Struct(group=STRING, kind=STRING, name=STRING, namespace=STRING)

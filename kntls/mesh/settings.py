@@ -14,6 +14,7 @@ import yaml
 
 from kntls.mesh.authz.model import Mesh, Normalization
 from kntls.mesh.resources import Resource, Resources
+from kntls.mesh.shapes import MESH_CONFIG
 
 _DEFAULT_NORMALIZATION = "DEFAULT"
 
@@ -29,9 +30,20 @@ def mesh_settings(resources: Resources, given: Mesh | None = None) -> Mesh:
         mesh = _from_config(found, values.get("meshConfig") or {}, replace(mesh, root_namespace=root))
     for found in resources.all("ConfigMap"):
         if found.name == "istio" and "mesh" in (found.body.get("data") or {}):
-            config = yaml.safe_load(found.body["data"]["mesh"]) or {}
+            config = _config_map(found)
             mesh = _from_config(found, config, replace(mesh, root_namespace=found.namespace))
     return mesh
+
+
+def _config_map(found: Resource) -> Mapping[str, Any]:
+    """The configuration in the ConfigMap `istio`. Raises `InputError` for what istiod could not read either."""
+    try:
+        config = yaml.safe_load(found.body["data"]["mesh"]) or {}
+    except yaml.YAMLError:
+        raise found.error("data.mesh", "is not YAML") from None
+    for path, what in MESH_CONFIG.problems(config, "data.mesh"):
+        raise found.error(path, what)
+    return config
 
 
 def _from_control_plane(found: Resource, mesh: Mesh) -> Mesh:

@@ -9,7 +9,8 @@ from typing import Any
 from kntls.errors import InputError
 from kntls.model.kinds import SECRET, Kind, by_manifest
 from kntls.model.observation import Observation, Unread
-from kntls.observe.manifests import documents, files, objects, text_of
+from kntls.observe.documents import documents
+from kntls.observe.manifests import files, objects, text_of
 from kntls.observe.slim import slim
 
 SECRETS = "kubectl get secrets -A --field-selector type=kubernetes.io/tls -o yaml | sed '/^ *tls.key:/d'"

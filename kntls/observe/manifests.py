@@ -1,18 +1,17 @@
-"""Manifests as the objects they hold, each with the place where it stands: the one reader of YAML and JSON files."""
+"""Manifests as the objects they hold, each with the place where it stands: which files are read, and what is in lists."""
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from kntls.errors import InputError
+from kntls.observe.documents import NO_OBJECT
 
 SUFFIXES = (".json", ".yaml", ".yml")
 """Files of a directory that are read."""
-_NO_OBJECT = "is not a Kubernetes object: there is no apiVersion and kind"
 
 
 def files(paths: Iterable[str]) -> Iterator[tuple[str, bool]]:
@@ -39,7 +38,7 @@ def text_of(file: str, stdin: str | None = None) -> tuple[str, str]:
     if file == "-":
         return "standard input", sys.stdin.read() if stdin is None else stdin
     try:
-        return file, Path(file).read_text(encoding="utf-8")
+        return file, Path(file).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise InputError("no such file or directory", where=file) from None
     except (OSError, UnicodeDecodeError) as error:
@@ -52,38 +51,6 @@ def texts(paths: Iterable[str], stdin: str | None = None) -> Iterator[tuple[str,
     return (text_of(file, stdin) for file, _ in files(paths))
 
 
-def documents(name: str, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The documents of a text, empty ones left out, each with its place: `policies.yaml document 2`.
-
-    Raises `InputError` for text that is not YAML and for a document that is no mapping.
-    """
-    parsed = _parsed(name, text)
-    for number, document in enumerate(parsed, start=1):
-        place = f"{name} document {number}" if len(parsed) > 1 else name
-        if document is None:
-            continue
-        if not isinstance(document, Mapping):
-            raise InputError(_NO_OBJECT, where=place)
-        yield place, document
-
-
-def _parsed(name: str, text: str) -> list[Any]:
-    if text.lstrip().startswith("{"):
-        try:
-            return [json.loads(text)]  # far faster, and what kubectl writes is large
-        except ValueError:
-            pass
-    import yaml
-
-    try:
-        return list(yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "unreadable"
-        raise InputError(f"not YAML: {problem}", where=f"{name}{line}") from None
-
-
 def objects(place: str, document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The objects of a document, each with its place: those of a list one by one, else the document itself.
 
@@ -91,6 +58,8 @@ def objects(place: str, document: Mapping[str, Any]) -> Iterator[tuple[str, Mapp
     mapping.
     """
     kind = str(document.get("kind") or "List")
+    if document.get("kind") == "List" and not isinstance(document.get("items"), list):
+        raise InputError("List: items: must be a list", where=place)
     if not kind.endswith("List") or not isinstance(document.get("items"), list):
         yield place, document
         return
@@ -98,5 +67,5 @@ def objects(place: str, document: Mapping[str, Any]) -> Iterator[tuple[str, Mapp
     for index, item in enumerate(document["items"]):
         where = f"{place} item {index}"
         if not isinstance(item, Mapping):
-            raise InputError(_NO_OBJECT, where=where)
+            raise InputError(NO_OBJECT, where=where)
         yield from objects(where, {**typed, **item})

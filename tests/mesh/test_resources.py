@@ -77,6 +77,14 @@ PLACE = "standard input, AuthorizationPolicy foo/p: "
             "standard input, AuthPolicy foo/p: kind: security.istio.io has",
         ),
         (HEAD.replace("security.istio.io", "rbac.istio.io"), PLACE + "apiVersion: 'rbac.istio.io/v1' has no"),
+        (HEAD + "spec: []", PLACE + "spec: must be a mapping"),
+        (HEAD + "spec: {action: DENY, action: ALLOW}", "standard input line 4: 'action' is given twice"),
+        ('{"kind": "Pod", "kind": "Pod"}', "standard input: 'kind' is given twice in one object"),
+        ("a: {b: 1, b: 2}", "standard input line 1: 'b' is given twice"),
+        (HEAD.replace("p,", "7,"), "standard input, AuthorizationPolicy foo/7: metadata.name: must be a string"),
+        ("{apiVersion: v1, kind: List}", "standard input: List: items: must be a list"),
+        ("", "standard input: holds no Kubernetes object"),
+        ("# nothing\n---\n", "standard input: holds no Kubernetes object"),
         ("bundles: {one: [{k: Policy, ns: a, n: b}]}", "standard input bundle one entry 0: k: unknown kind 'Policy'"),
         ("bundles: {one: [{kind: Policy}]}", "standard input bundle one entry 0: unknown field 'kind'; known here: "),
     ],
@@ -91,3 +99,83 @@ def test_what_is_wrong_is_named_by_file_document_and_field(text, message):
 def test_a_missing_file_is_named():
     with pytest.raises(InputError, match=r"/nowhere\.yaml: no such file or directory"):
         resources.read(["/nowhere.yaml"])
+
+
+def thing(api_version, kind, rest, namespace="foo"):
+    metadata = f"metadata: {{name: x, namespace: {namespace}}}"
+    return f"apiVersion: {api_version}\nkind: {kind}\n{metadata}\n{rest}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: x, labels: [a]}",
+            "metadata.labels: must be a mapping, not a list",
+        ),
+        (
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: x, labels: {app: 1}}",
+            "metadata.labels[app]: must be a string, not an integer",
+        ),
+        (thing("v1", "Pod", "spec: {containers: [null]}"), "spec.containers[0]: must be a mapping, not null"),
+        (
+            thing("v1", "Service", "spec: {ports: [{port: http}]}"),
+            "spec.ports[0].port: must be an integer, not a string",
+        ),
+        (
+            thing("v1", "Service", "spec: {ports: [{port: 80, targetPort: 1.5}]}"),
+            "spec.ports[0].targetPort: must be an integer or a string, not a number",
+        ),
+        (thing("v1", "Secret", "data: [a]"), "data: must be a mapping, not a list"),
+        (thing("apps/v1", "Deployment", "spec: {template: []}"), "spec.template: must be a mapping, not a list"),
+        (
+            thing("networking.istio.io/v1", "Gateway", "spec: {servers: all}"),
+            "spec.servers: must be a list, not a string",
+        ),
+        (
+            thing("maistra.io/v2", "ServiceMeshControlPlane", "spec: {security: {dataPlane: {mtls: 'yes'}}}"),
+            "spec.security.dataPlane.mtls: must be a boolean, not a string",
+        ),
+        (
+            thing("maistra.io/v1", "ServiceMeshMemberRoll", "spec: {members: a}"),
+            "spec.members: must be a list, not a string",
+        ),
+        (
+            thing("sailoperator.io/v1", "Istio", "spec: {values: {meshConfig: {trustDomainAliases: a}}}"),
+            "spec.values.meshConfig.trustDomainAliases: must be a list, not a string",
+        ),
+    ],
+)
+def test_what_is_read_of_other_kinds_has_its_type(text, what):
+    with pytest.raises(InputError) as caught:
+        read(text)
+    assert str(caught.value).endswith(what)
+
+
+def test_fields_of_other_kinds_that_are_not_looked_at_may_be_anything():
+    assert len(read(thing("v1", "Pod", "spec: {containers: [{name: a, image: [x]}], new: 1}")).objects) == 1
+
+
+def test_dates_are_text_as_kubernetes_reads_them():
+    policy = "spec: {rules: [{from: [{source: {namespaces: [2024-01-01]}}]}]}"
+    assert read(HEAD + policy).objects[0].spec["rules"][0]["from"][0]["source"]["namespaces"] == ["2024-01-01"]
+    made = HEAD.replace("p,", "p, creationTimestamp: 2024-01-01T00:00:00Z,")
+    assert read(made + "spec: {}").objects[0].created == "2024-01-01T00:00:00Z"
+
+
+def test_json_may_be_indented_with_tabs_and_objects_may_follow_each_other():
+    pod = '{\n\t"apiVersion": "v1",\n\t"kind": "Pod",\n\t"metadata": {"name": "NAME"}\n}\n'
+    found = read(pod.replace("NAME", "a") + pod.replace("NAME", "b"))
+    assert [(each.name, each.location) for each in found.objects] == [
+        ("a", "standard input document 1"),
+        ("b", "standard input document 2"),
+    ]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
+    (tmp_path / "p.yaml").write_text(POLICY, encoding="utf-8-sig")
+    assert len(resources.read([str(tmp_path)]).objects) == 1
+
+
+def test_an_empty_list_is_an_answer():
+    assert read("{apiVersion: v1, kind: List, items: []}").objects == ()

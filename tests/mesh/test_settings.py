@@ -75,3 +75,18 @@ def test_mtls_in_an_ossm2_control_plane_implies_objects(mtls, made):
     found = implied(read(SMCP % mtls))
     shown = [f"{item.kind} {item.name} {(item.spec.get('mtls') or {}).get('mode', '')}".strip() for item in found]
     assert shown == made
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("'a: ['", "data.mesh: is not YAML"),
+        ("text", "data.mesh: must be a mapping, not a string"),
+        ("'extensionProviders: [5]'", "data.mesh.extensionProviders[0]: must be a mapping, not an integer"),
+    ],
+)
+def test_a_configuration_istiod_could_not_read_is_named(text, what):
+    config = f"{{apiVersion: v1, kind: ConfigMap, metadata: {{name: istio, namespace: mesh}}, data: {{mesh: {text}}}}}"
+    with pytest.raises(InputError) as caught:
+        mesh_settings(read(config))
+    assert str(caught.value) == f"ConfigMap mesh/istio: {what}"
