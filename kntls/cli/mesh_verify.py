@@ -41,14 +41,14 @@ def _tenants(given: list[str] | None) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _world(resources: Resources) -> tuple[World, Topology, Resources]:
+def _world(resources: Resources, *, live: bool = True) -> tuple[World, Topology, Resources]:
     from kntls.mesh.control import with_implied
     from kntls.mesh.topology import topology
     from kntls.mesh.world import build
 
     everything = with_implied(resources)
     world = build(everything)
-    return world, topology(everything, world.engine.mesh), everything
+    return world, topology(everything, world.engine.mesh, complete=live), everything
 
 
 def _say(line: str) -> None:
@@ -84,10 +84,16 @@ def verify(
 
 
 def _on_envoy(common: Common, wanted: dict[str, tuple[str, ...]]) -> tuple[list[Outcome], list[Wire]]:
-    from kntls.mesh.verify.envoy import run
+    from kntls.mesh.matrix import derived_tenants
+    from kntls.mesh.verify.envoy import run, with_services
     from kntls.mesh.verify.probes import probes, tenants
 
-    world, scene, everything = _world(input_of(common))
+    found, live = input_of(common), not common.files
+    wanted = wanted or derived_tenants(_world(found, live=live)[1])
+    filled, bare = with_services(found, wanted)
+    if bare:
+        _say(f"note: no Knative service in {', '.join(bare)}: the test services of --deploy are assumed")
+    world, scene, everything = _world(filled, live=live)
     return list(run(world, everything, probes(scene, tenants(scene, wanted)))), []
 
 

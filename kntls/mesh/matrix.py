@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from kntls.errors import NotFound
 from kntls.mesh.authz.model import Workload
 from kntls.mesh.resources import Resource
 from kntls.mesh.routing import is_knative, routes
@@ -86,15 +85,18 @@ def matrix(world: World, scene: Topology, tenants: Mapping[str, tuple[str, ...]]
     """Every tenant against every tenant. Without `tenants`, each namespace with a Knative Service is one.
 
     Where the input holds no Knative Service at all, each namespace with policies is one, save those of the mesh and of
-    Knative. Raises `NotFound` where there is none.
+    Knative. Raises `NotFound` or `UsageError` where there is none.
     """
-    found = [_tenant(scene, name, spaces, sidecar) for name, spaces in (tenants or _derived(scene)).items()]
+    found = [_tenant(scene, name, spaces, sidecar) for name, spaces in (tenants or derived_tenants(scene)).items()]
     if not found:
-        raise NotFound("no tenant: the input has neither Knative Services nor policies", fix="--tenant NAME=NAMESPACE")
+        raise scene.lacks(
+            "the input has neither Knative Services nor policies", "no tenant", fix="--tenant NAME=NAMESPACE"
+        )
     return Matrix(tuple(_cell(world, scene, a, b, path) for a in found for b in found for path in PATHS))
 
 
-def _derived(scene: Topology) -> dict[str, tuple[str, ...]]:
+def derived_tenants(scene: Topology) -> dict[str, tuple[str, ...]]:
+    """Who the tenants are where nobody says so: name → namespaces."""
     services = scene.resources.in_group("Service", SERVING_GROUP)
     namespaces = {service.namespace for service in services}
     if not namespaces:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from kntls.errors import NotFound, UsageError
+from kntls.errors import KntlsError, NotFound, UsageError
 from kntls.mesh.authz.model import Mesh, Workload
 from kntls.mesh.authz.selection import is_gateway
-from kntls.mesh.inventory import Member, ServicePort, container_port, inventory, selects, service_ports
+from kntls.mesh.control import get
+from kntls.mesh.inventory import TEMPLATES, Member, ServicePort, container_port, inventory, selects, service_ports
 from kntls.mesh.resources import Resource, Resources
 from kntls.mesh.routing import KNATIVE_PREFIX, PRIVATE_SUFFIX, Landscape, is_activator
 
@@ -17,6 +18,7 @@ QUEUE_PROXY = 8012
 SERVING_GROUP = "serving.knative.dev"
 _SERVING = "knative-serving"
 _ANNOTATION = "autoscaling.knative.dev/"
+_HIGHEST_PORT = 65535
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,10 @@ class Topology:
     def names(self) -> frozenset[str]:
         """The names of all workloads of the input."""
         return frozenset(workload.name for workload in self.workloads)
+
+    def lacks(self, what: str, where: str, fix: str = "") -> KntlsError:
+        """The error for what was named and is not there: in a cluster an object, in files a mistake of the caller's."""
+        return (NotFound if self.complete else UsageError)(what, where=where, fix=fix)
 
     @property
     def unsure(self) -> frozenset[str]:
@@ -115,7 +121,7 @@ def _default_activator() -> Workload:
 
 
 def find_source(scene: Topology, text: str, *, sidecar: bool | None = None) -> Workload:
-    """The caller a `NS/SA`, `NS/POD` or `POD` names; a service account need not have a workload in the input.
+    """The caller a `NS/SA`, `NS/POD`, `NS/DEPLOYMENT` or `POD` names; a service account need not be in the input.
 
     `sidecar` overrides whether it has one. Raises `UsageError` or `NotFound`.
     """
@@ -124,13 +130,36 @@ def find_source(scene: Topology, text: str, *, sidecar: bool | None = None) -> W
         raise UsageError(
             f"not a caller: {text!r}", where="--from", fix="write NAMESPACE/SERVICEACCOUNT or a pod's name"
         )
-    near = [found for found in scene.workloads if not namespace or found.namespace == namespace]
-    found = next((each for each in near if each.name.rpartition("/")[2] == name), None)
+    found = _of_name(scene, namespace, name)
     if found is None and namespace:
-        found = next((each for each in near if each.service_account == name), None) or Workload(text, namespace, name)
+        # of several with one account, those without a sidecar are asked for by saying so
+        same = [each for each in scene.workloads if (each.namespace, each.service_account) == (namespace, name)]
+        found = max(same, key=lambda each: each.mesh, default=Workload(text, namespace, name))
     if found is None:
-        raise NotFound(f"no workload {name!r} in the input", where="--from", fix="write NAMESPACE/SERVICEACCOUNT")
+        raise scene.lacks(f"no workload {name!r} in the input", "--from", fix="write NAMESPACE/SERVICEACCOUNT")
     return found if sidecar is None else replace(found, mesh=sidecar)
+
+
+def _of_name(scene: Topology, namespace: str, name: str) -> Workload | None:
+    """The workload of that name, or the pods of a Deployment of that name; any namespace's if none is given."""
+    near = [each for each in scene.members if not namespace or each.namespace == namespace]
+    labels = [
+        (found.namespace, _template_labels(found))
+        for found in scene.resources.all(*TEMPLATES)
+        if found.name == name and (not namespace or found.namespace == namespace)
+    ]
+    made = (
+        each
+        for each in near
+        for home, wanted in labels
+        if each.namespace == home and wanted and wanted.items() <= each.labels.items()
+    )
+    found = next((each for each in near if each.name == name), None) or next(made, None)
+    return _workload(found) if found else None
+
+
+def _template_labels(found: Resource) -> Mapping[str, str]:
+    return get(found.spec, "template", "metadata", "labels") or {}
 
 
 def find_target(scene: Topology, text: str) -> Place:
@@ -140,10 +169,12 @@ def find_target(scene: Topology, text: str) -> Place:
     if not slash or not namespace or not name or (colon and not port.isdigit()):
         raise UsageError(f"not a target: {text!r}", where="--to", fix="write NAMESPACE/SERVICE:PORT")
     number = int(port) if colon else None
+    if number is not None and not 1 <= number <= _HIGHEST_PORT:
+        raise UsageError(f"no port: {port}", where="--to", fix=f"1 to {_HIGHEST_PORT}")
     for find in (_knative, _service, _named, _assumed):
         if (found := find(scene, namespace, name, number)) is not None:
             return found
-    raise NotFound(f"no Service or workload {namespace}/{name} in the input", where="--to")
+    raise scene.lacks(f"no Service or workload {namespace}/{name} in the input", "--to")
 
 
 def _full(name: str, namespace: str, scene: Topology) -> str:
@@ -212,15 +243,27 @@ def _service(scene: Topology, namespace: str, name: str, port: int | None) -> Pl
             continue
         member = next((each for each in scene.members if selects(service, each)), None)
         if member is None:
-            raise NotFound(f"Service {namespace}/{name} selects no workload in the input", where="--to")
+            raise scene.lacks(f"Service {namespace}/{name} selects no workload in the input", "--to")
         found = _service_port(service, port)
-        target = container_port(found, member) if found else port
+        target = container_port(found, member) if found else _own_port(service, member, port)
         if target is None:
-            raise NotFound(f"Service {namespace}/{name} has no port that leads anywhere", where="--to")
+            raise scene.lacks(f"Service {namespace}/{name} has no port that leads anywhere", "--to")
         host = _full(name, namespace, scene)
         tcp = found is not None and found.protocol == "tcp"
         return Place(_workload(member), target, host, tcp, found.port if found else None)
     return None
+
+
+def _own_port(service: Resource, member: Member, port: int | None) -> int | None:
+    """A number that is no port of the Service: one of the pod's own. Raises `UsageError` for one that is neither."""
+    ports = service_ports(service)
+    own = {number for _, number in member.ports} | {container_port(each, member) for each in ports}
+    if port is None or port in own or service.spec.get("clusterIP") == "None":
+        return port
+    known = ", ".join(str(each.port) for each in ports) or "no port"
+    raise UsageError(
+        f"Service {service.namespace}/{service.name} has no port {port}", where="--to", fix=f"it has {known}"
+    )
 
 
 def _service_port(service: Resource, port: int | None) -> ServicePort | None:
@@ -231,7 +274,7 @@ def _service_port(service: Resource, port: int | None) -> ServicePort | None:
 
 
 def _named(scene: Topology, namespace: str, name: str, port: int | None) -> Place | None:
-    found = next((each for each in scene.workloads if each.name == f"{namespace}/{name}"), None)
+    found = _of_name(scene, namespace, name)
     if found is None:
         return None
     if port is None:

@@ -86,8 +86,21 @@ def _notes(question: Question, scene: Topology, found: tuple[Explained, ...]) ->
         yield question.place.assumed
     if question.source.mesh and question.source.name not in scene.names:
         yield f"{question.source.name} is not in the input: it is assumed to have a sidecar"
+    if question.source.mesh:
+        for twin in _twins_outside(question, scene):
+            yield f"{twin} has the same service account and no sidecar: --no-sidecar asks for it"
     if not scene.gateway_known and any(_enters_in_plaintext(each) for each in found):
         yield "the input has no Gateway knative-local-gateway: it is assumed to take plaintext"
+
+
+def _twins_outside(question: Question, scene: Topology) -> list[str]:
+    """One workload, if there is any, that the caller's service account names as well and that has no sidecar."""
+    source = question.source
+    return [
+        each.name
+        for each in scene.workloads
+        if (each.namespace, each.service_account) == (source.namespace, source.service_account) and not each.mesh
+    ][:1]
 
 
 def _enters_in_plaintext(each: Explained) -> bool:

@@ -181,6 +181,26 @@ class TestExplain:
         done = kntls("explain", "-f", "-", "--from", "a/b", "--to", "foo/web:80", *extra, stdin=SETTING)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
 
+    @pytest.mark.parametrize(
+        ("source", "target"),
+        [
+            ("nobody", "foo/web:80"),
+            ("a/b/c", "foo/web:80"),
+            ("a/b", "web"),
+            ("a/b", "foo/none:80"),
+            ("a/b", "foo/web:9"),
+        ],
+    )
+    def test_a_reference_to_nothing_in_the_files_is_refused(self, source, target):
+        done = kntls("explain", "-f", "-", "--from", source, "--to", target, stdin=SETTING)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+    @pytest.mark.parametrize("command", [["lint"], ["compile", "--workload", "foo"], ["matrix"], ["status"]])
+    def test_files_with_nothing_in_them_are_refused(self, command):
+        done = kntls(*command, "-f", "-", stdin="---\n")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == "kntls: standard input: holds no Kubernetes object\n"
+
 
 class TestMatrix:
     SERVICES = "\n---\n".join(

@@ -12,6 +12,7 @@ from kntls.mesh.explain import Question, agreed, explain
 from kntls.mesh.matrix import matrix
 from kntls.mesh.topology import find_source, find_target, topology
 from kntls.mesh.world import build
+from kntls.report import verdicts
 
 TENANTS = """
 {apiVersion: v1, kind: Namespace, metadata: {name: tenant-1, labels: {istio-injection: enabled}}}
@@ -195,6 +196,53 @@ class TestNames:
             find_source(setting(ISOLATED)[1], "nobody")
 
 
+PODS = """
+apiVersion: v1
+kind: Pod
+metadata: {name: curl-7f-abc, namespace: tenant-2, labels: {app: curl, pod-template-hash: 7f}}
+spec: {serviceAccountName: caller, containers: [{name: c}, {name: istio-proxy}]}
+status: {phase: Running}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: aside, namespace: tenant-2, labels: {app: aside}}
+spec: {serviceAccountName: caller, containers: [{name: c}]}
+status: {phase: Running}
+---
+"""
+
+
+class TestNamesAmongPods:
+    def test_a_deployments_name_stands_for_its_pods(self):
+        _, scene = setting(ISOLATED + PODS)
+        assert find_source(scene, "tenant-2/curl").name == "tenant-2/curl-7f-abc"
+        assert find_source(scene, "curl").service_account == "caller"
+        assert find_target(scene, "tenant-2/curl:80").workload.name == "tenant-2/curl-7f-abc"
+
+    def test_a_service_account_stands_for_a_pod_with_a_sidecar_and_the_other_is_noted(self):
+        world, scene = setting(ISOLATED + PODS.replace("curl-7f-abc", "zoom"))
+        source = find_source(scene, "tenant-2/caller")
+        assert (source.name, source.mesh) == ("tenant-2/zoom", True)
+        question = Question(source, find_target(scene, "tenant-1/scaled:80"))
+        told = "\n".join(verdicts.text(question, scene, explain(world, scene, question)))
+        assert "tenant-2/aside has the same service account and no sidecar" in told
+
+    def test_a_number_that_is_no_port_of_the_service_or_its_pods_is_refused(self):
+        _, scene = setting(ISOLATED)
+        assert find_target(scene, "tenant-2/curl:80").port == 80
+        with pytest.raises(UsageError, match=r"Service tenant-2/curl has no port 81 \(fix: it has 8000, 9000\)"):
+            find_target(scene, "tenant-2/curl:81")
+        for number in ("0", "65536"):
+            with pytest.raises(UsageError, match=f"no port: {number}"):
+                find_target(scene, f"tenant-2/curl:{number}")
+
+    def test_what_files_do_not_hold_is_a_mistake_of_the_callers(self):
+        files = replace(setting(ISOLATED)[1], complete=False)
+        for wrong in (lambda: find_source(files, "nobody"), lambda: find_target(files, "tenant-2/nobody:80")):
+            with pytest.raises(UsageError):
+                wrong()
+
+
 def change(text, target="tenant-1/scaled:80", source=CURL, **details):
     (found,) = ask(text, source, target, **details)
     return [each.text for each in found.changes]
@@ -314,6 +362,9 @@ class TestMatrix:
     def test_no_tenant_is_said(self):
         with pytest.raises(NotFound, match="no tenant"):
             matrix(*setting(""), {})
+        world, scene = setting("")
+        with pytest.raises(UsageError, match="no tenant"):
+            matrix(world, replace(scene, complete=False), {})
 
     def test_without_services_the_namespaces_with_policies_are_the_tenants(self):
         found = matrix(*setting(tenant("tenant-1") + tenant("tenant-2")), {})

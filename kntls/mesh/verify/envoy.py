@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from kntls.mesh.cases import Case, Skipped, Table, Worlds
 from kntls.mesh.envoy.table import measuring
-from kntls.mesh.resources import Resources
+from kntls.mesh.resources import Resources, from_objects
 from kntls.mesh.routing import Route
+from kntls.mesh.topology import SERVING_GROUP
 from kntls.mesh.verify.judge import Measured, Outcome, judge
 from kntls.mesh.verify.probes import Probe
+from kntls.mesh.verify.workloads import Images, of_tenant
 from kntls.mesh.walk import World
+
+
+def with_services(resources: Resources, tenants: Mapping[str, tuple[str, ...]]) -> tuple[Resources, tuple[str, ...]]:
+    """The input with the test workloads of `--deploy` for each tenant without a Knative service, and who got them."""
+    serving = {each.namespace for each in resources.in_group("Service", SERVING_GROUP)}
+    bare = tuple(spaces[0] for spaces in tenants.values() if not serving & set(spaces))
+    added = from_objects(made for namespace in bare for made in of_tenant(namespace, Images()))
+    return Resources((*resources.objects, *added.objects), resources.bundles), bare
 
 
 def _case(probe: Probe, number: int, route: Route) -> Case:

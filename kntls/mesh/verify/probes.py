@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from kntls.errors import NotFound
 from kntls.mesh.authz.model import Workload
 from kntls.mesh.control import get
 from kntls.mesh.matrix import PATHS, Path
@@ -50,20 +49,20 @@ class Tenant:
 def tenants(scene: Topology, wanted: Mapping[str, tuple[str, ...]]) -> tuple[Tenant, ...]:
     """The tenants by name; without any given, each namespace with a Knative service is one.
 
-    Raises `NotFound` for a tenant without services.
+    Raises `NotFound` or `UsageError` for a tenant without services.
     """
     services = list(scene.resources.in_group("Service", SERVING_GROUP))
     spaces = dict(wanted) or {each.namespace: (each.namespace,) for each in services}
     found = tuple(_tenant(scene, name, names, services) for name, names in sorted(spaces.items()))
     if not found:
-        raise NotFound("no tenant: no namespace has a Knative service", fix="--tenant NAME=NAMESPACE, or --deploy")
+        raise scene.lacks("no namespace has a Knative service", "no tenant", fix="--tenant NAME=NAMESPACE, or --deploy")
     return found
 
 
 def _tenant(scene: Topology, name: str, spaces: tuple[str, ...], services: list[Resource]) -> Tenant:
     mine = tuple(each for each in services if each.namespace in spaces)
     if not mine:
-        raise NotFound(f"tenant {name} has no Knative service in {', '.join(spaces)}", fix="--deploy makes some")
+        raise scene.lacks(f"no Knative service in {', '.join(spaces)}", f"tenant {name}", fix="--deploy makes some")
     callers = [each for each in scene.workloads if each.namespace in spaces and not is_knative(each)]
     curl = next((each for each in callers if each.labels.get("app") == "curl"), None)
     client = curl or next(iter(callers), None) or Workload(f"{spaces[0]}/default", spaces[0])

@@ -2,7 +2,7 @@ import json
 
 import pytest
 import yaml
-from verify_world import NAMES, OBJECTS, setting
+from verify_world import NAMES, OBJECTS, POLICIES, setting
 
 from kntls.cli.main import run as command
 from kntls.mesh.resources import from_objects
@@ -40,6 +40,15 @@ def test_the_command_needs_files_only_and_reports_every_request(tmp_path, capsys
     report = json.loads(capsys.readouterr().out)
     assert report["kind"] == "MeshVerification"
     assert all(each["right"] for each in report["requests"])
+
+
+def test_policies_alone_are_enough_with_the_test_services_assumed(tmp_path, capsys):
+    file = tmp_path / "policies.yaml"
+    file.write_text(yaml.safe_dump_all(POLICIES))
+    assert command(["mesh", "verify", "-f", str(file), "-o", "json"]) == 0
+    out, err = capsys.readouterr()
+    assert len(json.loads(out)["requests"]) == 16
+    assert "no Knative service in team-1, team-2" in err
 
 
 @pytest.mark.parametrize(
