@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kntls.cli.options import LOCAL, Common, group, with_common
+from kntls.cli.mesh_input import input_of, read_text
+from kntls.cli.options import READS, Common, group, with_common
 from kntls.cli.session import output_of
-from kntls.errors import ExitCode, InputError, UsageError
+from kntls.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from kntls.mesh.cases import Result
@@ -25,12 +26,12 @@ _ENGINES = ("offline", "envoy")
 
 def run_cases(
     common: Common,
-    cases: Annotated[str, typer.Argument(metavar="CASES.json", help="the table of requests")],
+    cases: Annotated[str, typer.Argument(metavar="CASES.json", help="the table of requests; - for standard input")],
     on: Annotated[
         str, typer.Option("--on", help="offline, or real Envoys on this machine", metavar="ENGINE")
     ] = "offline",
 ) -> int:
-    """Run a table of requests through the policies given with -f.
+    """Run a table of requests through the policies given with -f, or through the cluster's.
 
     Each case names a source, a target, a request and what must come of it. Exit code 1 if any comes out otherwise.
 
@@ -47,14 +48,12 @@ def run_cases(
 
 
 def _run(common: Common, path: str, on: str) -> list[Result]:
-    from kntls.mesh import resources
     from kntls.mesh.cases import Worlds, read_table, run
 
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {getattr(error, 'strerror', None) or error}", where=path) from None
-    table, worlds = read_table(text, path), Worlds(resources.read(common.files or ()))
+    if path == "-" and "-" in (common.files or ()):
+        raise UsageError("standard input cannot be both the cases and the policies")
+    name, text = ("standard input", sys.stdin.read()) if path == "-" else (path, read_text(path))
+    table, worlds = read_table(text, name), Worlds(input_of(common))
     now = time.time()
     if on == "offline":
         measuring: Any = nullcontext()
@@ -80,4 +79,4 @@ def _show(results: Sequence[Result], path: str, on: str, output: str) -> None:
         typer.echo("\n".join(mesh_cases.text(results, on, verbose=output == "table")))
 
 
-app.command(name="test")(with_common(run_cases, LOCAL | {"files"}, FORMATS))
+app.command(name="test")(with_common(run_cases, READS - {"namespace"}, FORMATS))

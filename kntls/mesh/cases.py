@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,9 @@ from kntls.mesh.walk import Call, Verdict, World
 from kntls.mesh.world import build
 
 _LOOPBACK = "127.0.0.1"
+_HIGHEST_PORT = 65535
+_OUTCOME = re.compile(r"[1-5][0-9]{2}|000|hello port [0-9]+|connection rejected")
+_OUTCOMES = "a status code, 000, hello port N or connection rejected"
 _REFUSED = frozenset({"000", "connection rejected"})
 _CASE_FIELDS: Mapping[str, type | tuple[type, ...]] = {
     "id": str,
@@ -99,12 +103,12 @@ class Result:
 
 def read_table(text: str, name: str) -> Table:
     """Read a table. Raises `InputError` with file, case and field for anything that is not as it must be."""
-    try:
-        document = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"not JSON: {error.msg}", where=f"{name} line {error.lineno}") from error
+    document = _document(text, name)
     if not isinstance(document, dict) or not isinstance(document.get("cases"), list):
         raise InputError("must be a JSON object with workloads and cases", where=name)
+    _check_fields(document, {"workloads": dict, "cases": list}, (), name)
+    if not document["cases"]:
+        raise InputError("cases: holds none", where=name)
     workloads = dict(_workloads(document.get("workloads") or {}, name))
     cases = tuple(_case(item, index, workloads, name) for index, item in enumerate(document["cases"]))
     seen: set[str] = set()
@@ -115,14 +119,30 @@ def read_table(text: str, name: str) -> Table:
     return Table(workloads, cases)
 
 
-def _workloads(document: Any, name: str) -> Iterator[tuple[str, Workload]]:
-    if not isinstance(document, dict):
-        raise InputError("workloads: must be an object", where=name)
+def _document(text: str, name: str) -> Any:
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                raise InputError(f"{key!r} is given twice in one object", where=name)
+            found[key] = value
+        return found
+
+    try:
+        return json.loads(text, object_pairs_hook=once)
+    except json.JSONDecodeError as error:
+        raise InputError(f"not JSON: {error.msg}", where=f"{name} line {error.lineno}") from error
+
+
+def _workloads(document: Mapping[str, Any], name: str) -> Iterator[tuple[str, Workload]]:
     for key, item in document.items():
         where = f"{name} workload {key}"
         _check_fields(item, _WORKLOAD_FIELDS, (), where)
         labels = {str(label): str(value) for label, value in (item.get("labels") or {}).items()}
-        yield key, Workload(key, item.get("ns", ""), item.get("sa", "default"), labels, item.get("mesh", True))
+        mesh = item.get("mesh") is not False
+        if mesh and not item.get("ns"):
+            raise InputError("ns: missing; only a workload with mesh: false may go without", where=where)
+        yield key, Workload(key, item.get("ns") or "", item.get("sa") or "default", labels, mesh)
 
 
 def _check_fields(item: Any, fields: Mapping[str, Any], needed: tuple[str, ...], where: str) -> None:
@@ -141,19 +161,19 @@ def _check_fields(item: Any, fields: Mapping[str, Any], needed: tuple[str, ...],
 
 
 def _case(item: Any, index: int, workloads: Mapping[str, Workload], name: str) -> Case:
-    named = item.get("id") if isinstance(item, dict) else None
-    where = f"{name} case {named or index}"
+    where = f"{name} case {(item.get('id') if isinstance(item, dict) else None) or index}"
     _check_fields(item, _CASE_FIELDS, _NEEDED, where)
     hops = item.get("hops") or []
-    for field, value in (
-        ("src", item["src"]),
-        ("dst", item["dst"]),
-        *((f"hops[{i}]", hop) for i, hop in enumerate(hops)),
-    ):
+    named = [("src", item["src"]), ("dst", item["dst"]), *((f"hops[{i}]", hop) for i, hop in enumerate(hops))]
+    for field, value in (*named, *([("deny_at", item["deny_at"])] if item.get("deny_at") else ())):
         if value not in workloads:
             raise InputError(f"{field}: unknown workload {value!r}", where=where)
     if len(hops) == 1:
         raise InputError("hops: must name a peer and at least one workload", where=where)
+    if hops and hops[-1] != item["dst"]:
+        raise InputError(f"hops: must end at {item['dst']}", where=where)
+    if not _OUTCOME.fullmatch(str(item["expect"])):
+        raise InputError(f"expect: {item['expect']!r} is no outcome; {_OUTCOMES}", where=where)
     return Case(
         item["id"],
         tuple(map(str, item.get("setup") or ())),
@@ -168,6 +188,8 @@ def _case(item: Any, index: int, workloads: Mapping[str, Workload], name: str) -
 
 
 def _call(item: Mapping[str, Any], where: str) -> Call:
+    if not 1 <= item["port"] <= _HIGHEST_PORT:
+        raise InputError(f"port: {item['port']} is no port", where=where)
     proto, tls = item.get("proto") or "http", item.get("tls")
     if proto not in ("http", "tcp"):
         raise InputError(f"proto: {proto!r} is neither http nor tcp", where=where)

@@ -105,7 +105,11 @@ class TestTest:
             ),
             ([CASES, "-f", POLICIES, "-o", "xml"], "kntls: -o: no such output: 'xml'"),
             (["/none.json", "-f", POLICIES], "kntls: /none.json: cannot be read: No such file or directory"),
-            ([CASES], f"kntls: {CASES} case 000-1a: setup: unknown bundle 'serverless-base' (there is none)"),
+            (
+                [CASES, "-f", str(HERE / "common-policies.yaml")],
+                f"kntls: {CASES} case 000-1a: setup: unknown bundle 'serverless-base' (there is ",
+            ),
+            (["-", "-f", "-"], "kntls: standard input cannot be both the cases and the policies"),
         ],
     )
     def test_bad_input_is_one_line_and_exit_code_2(self, arguments, message):
@@ -113,6 +117,15 @@ class TestTest:
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith(message)
         assert done.stderr.count("\n") == 1
+
+    def test_the_cases_may_come_by_standard_input(self, one_wrong):
+        done = kntls("test", "-", "-f", POLICIES, "-o", "short", stdin=Path(one_wrong).read_text())
+        assert done.stdout.splitlines()[-1] == "2 cases offline: 1 passed, 1 failed"
+
+    def test_without_files_the_cluster_is_asked_for_its_policies(self, tmp_path):
+        done = kntls("test", CASES, "--kubeconfig", str(tmp_path / "none"))
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert "kubeconfig" in done.stderr or str(tmp_path) in done.stderr
 
     def test_so_is_one_in_a_bundle_that_no_case_picks(self):
         bundle = "bundles: {unused: [{k: AuthorizationPolicy, ns: foo, n: p, spec: {action: DENY}}]}"

@@ -112,7 +112,17 @@ PAIR = {"c": {"ns": "a"}, "s": {"ns": "b"}}
         ({"workloads": PAIR, "cases": [ROW | {"ip": "10.1"}]}, "t.json case r: ip: '10.1' is no IP address"),
         ({"workloads": PAIR, "cases": [{"id": "r"}]}, "t.json case r: src: missing"),
         ({"workloads": PAIR, "cases": [ROW, ROW]}, "t.json case r: id: there is another case of this name"),
-        ({"workloads": {"c": {"namespace": "a"}}, "cases": []}, "t.json workload c: unknown field 'namespace'"),
+        ({"workloads": {"c": {"namespace": "a"}}, "cases": [ROW]}, "t.json workload c: unknown field 'namespace'"),
+        ({"workloads": {"c": {"sa": "a"}}, "cases": [ROW]}, "t.json workload c: ns: missing"),
+        ({"workloads": [], "cases": [ROW]}, "t.json: workloads: [] is of the wrong type"),
+        ({"workload": PAIR, "cases": [ROW]}, "t.json: unknown field 'workload'; known here: workloads, cases"),
+        ({"workloads": PAIR, "cases": []}, "t.json: cases: holds none"),
+        ('{"cases": [], "cases": []}', "t.json: 'cases' is given twice in one object"),
+        ({"workloads": PAIR, "cases": [ROW | {"port": 0}]}, "t.json case r: port: 0 is no port"),
+        ({"workloads": PAIR, "cases": [ROW | {"deny_at": "x"}]}, "t.json case r: deny_at: unknown workload 'x'"),
+        ({"workloads": PAIR, "cases": [ROW | {"hops": ["s", "c"]}]}, "t.json case r: hops: must end at s"),
+        ({"workloads": PAIR, "cases": [ROW | {"expect": "denied"}]}, "t.json case r: expect: 'denied' is no outcome"),
+        ({"workloads": PAIR, "cases": [ROW | {"expect": 2000}]}, "t.json case r: expect: 2000 is no outcome"),
     ],
 )
 def test_a_table_that_is_not_as_it_must_be_is_refused_in_one_line(document, message):
