@@ -44,7 +44,7 @@ def sentence(hop: Hop) -> str:
         return f"refused: plaintext ({decision.detail}), and port {hop.request.port} is {decision.mode}"
     if decision.cause is Cause.NO_SIDECAR:
         return "served: the workload has no sidecar, so nothing is enforced"
-    if decision.cause is Cause.BAD_PATH:
+    if decision.cause in (Cause.BAD_PATH, Cause.BAD_METHOD):
         return f"refused: {decision.cause}: {decision.detail!r}"
     return f"refused: {decision.detail or decision.cause}"
 

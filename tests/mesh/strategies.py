@@ -21,8 +21,10 @@ PATHS = [
     "/a/b?x=/c",
     "/b;v=1",
     "/a/.b",
+    "/a/*/c",
+    "/a/b|c",
 ]
-METHODS = ["GET", "POST", "DELETE"]
+METHODS = ["GET", "POST", "DELETE", "OPTIONS"]
 PORTS = [80, 8012, 9000]
 HEADERS = {"x-tenant": ["a", "ab", ""], "X-Other": ["b", "1"]}
 ISSUERS = ["https://issuer.example.com/realm", "issuer-a"]
@@ -68,6 +70,8 @@ WHEN = {
     "request.headers[X-Tenant]": wildcards(["a", "ab"]),
     "request.headers[x-other]": [*wildcards(["b1"]), "b", "1"],
     "request.headers[:method]": ["GET"],
+    "request.headers[:path]": ["/a/b?x=/c", "/a*", "*"],
+    "request.headers[host]": ["web.a", "*.a", "*"],
     "source.ip": SOURCE["ipBlocks"],
     "remote.ip": SOURCE["remoteIpBlocks"],
     "source.namespace": SOURCE["namespaces"],
@@ -193,6 +197,8 @@ def tokens(draw):
         "scope": st.sampled_from(["read write", "write", ["read write"]]),
         "nested": st.sampled_from([{"key": "value"}, {"key": ["value"]}, "value"]),
         "number": st.just(7),
+        "exp": st.sampled_from([0, 1, 4_000_000_000, "soon"]),
+        "jti": st.sampled_from(["1", 1]),
     }
     return claims | {name: draw(value) for name, value in optional.items() if draw(st.booleans())}
 

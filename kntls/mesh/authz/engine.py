@@ -15,6 +15,7 @@ from typing import Any
 from kntls.mesh.authz import extauthz
 from kntls.mesh.authz.compiler import AnyRule, RuleSet, compile_set
 from kntls.mesh.authz.jwt import Token, verify
+from kntls.mesh.authz.methods import METHODS
 from kntls.mesh.authz.model import (
     Action,
     AuthorizationPolicy,
@@ -43,6 +44,7 @@ class Cause(StrEnum):
     TOKEN = "the token is refused"  # noqa: S105 - a sentence
     PLAINTEXT = "plaintext is refused: the port is STRICT"
     FOREIGN = "the client's trust domain is not trusted"
+    BAD_METHOD = "HTTP has no such method"
     BAD_PATH = "the path cannot be normalized"
     NO_SIDECAR = "the workload has no sidecar: nothing is enforced"
     NO_TLS = "client and server do not agree on TLS"
@@ -180,6 +182,8 @@ class Engine:
             )
         if request.tcp:
             return self._judge(enforced, request, mode)
+        if request.method not in METHODS:
+            return Decision(Cause.BAD_METHOD, "400", mode, detail=request.method)
         path = normalize(request.path, self.mesh.normalization)
         if path is None:
             return Decision(Cause.BAD_PATH, "400", mode, detail=request.path)
@@ -197,7 +201,7 @@ class Engine:
         custom = self._custom(enforced, request, mode)
         if isinstance(custom, Decision):
             return custom
-        verdict = verify(enforced.tokens, token, now)
+        verdict = verify(enforced.tokens, None if _is_preflight(request) else token, now)
         if verdict.status != 200:
             return Decision(Cause.TOKEN, str(verdict.status), mode, detail=verdict.reason)
         if verdict.metadata:
@@ -238,6 +242,12 @@ class Engine:
         if rule := allow.first(request):
             return Decision(Cause.ALLOW_RULE, _passed(request), mode, rule, asks=asks, audited=audited)
         return Decision(Cause.NO_ALLOW_MATCHES, _denied(request), mode, audited=audited)
+
+
+def _is_preflight(request: Request) -> bool:
+    """Whether it asks for another site's leave (CORS), which needs no token: `bypass_cors_preflight`."""
+    asks = "origin" in request.headers and "access-control-request-method" in request.headers
+    return request.method == "OPTIONS" and asks
 
 
 def _denied(request: Request) -> str:

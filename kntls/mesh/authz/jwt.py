@@ -17,6 +17,8 @@ Claims = Mapping[str, Any]
 Token = Claims | str
 """A token's claims (its signature being good), or text that is no valid token."""
 
+_SKEW = 60
+"""Seconds by which clocks may differ (envoy `jwt_verify_lib`, kClockSkewInSecond)."""
 _SPACE_DELIMITED = ("permission", "scope")
 
 
@@ -33,11 +35,11 @@ class TokenVerdict:
 
 def verify(rules: Sequence[JwtRule], token: Token | None, now: float | None = None) -> TokenVerdict:
     """Judge a token by the issuers that apply to the workload; `now` (seconds since 1970) judges its times."""
-    if not rules or token is None:
+    if not rules or token is None or token == "":
         return TokenVerdict(200)
-    if isinstance(token, str):
+    if isinstance(token, str) or not _well_formed(token):
         return TokenVerdict(401, "the token is not a valid JWT")
-    issuer = token.get("iss")
+    issuer = token.get("iss", "")
     mine = [rule for rule in rules if rule.issuer in ("", issuer)]
     if not mine:
         return TokenVerdict(401, f"the token's issuer {issuer!r} is not configured")
@@ -49,12 +51,26 @@ def verify(rules: Sequence[JwtRule], token: Token | None, now: float | None = No
     return TokenVerdict(200, metadata={JWT_FILTER: {JWT_PAYLOAD: _split(token, fitting[0])}})
 
 
+def _well_formed(token: Claims) -> bool:
+    """Whether the registered claims have the types envoy's jwt_verify reads them with (`jwt.cc`)."""
+    audiences = token.get("aud", [])
+    texts = [token[name] for name in ("iss", "sub", "jti") if name in token]
+    texts += audiences if isinstance(audiences, list) else [audiences]
+    times = [token[name] for name in ("iat", "nbf", "exp") if name in token]
+    return all(isinstance(text, str) for text in texts) and all(_is_time(time) for time in times)
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
 def _untimely(token: Claims, now: float | None) -> str:
+    """An expiry of 0 is none."""
     if now is None:
         return ""
-    if "exp" in token and float(token["exp"]) < now:
+    if token.get("exp") and token["exp"] + _SKEW < now:
         return "the token has expired"
-    return "the token is not valid yet" if "nbf" in token and float(token["nbf"]) > now else ""
+    return "the token is not valid yet" if token.get("nbf", 0) - _SKEW > now else ""
 
 
 def _audience_fits(rule: JwtRule, token: Claims) -> bool:
@@ -73,4 +89,7 @@ def _sanitized(audience: str) -> str:
 def _split(token: Claims, rule: JwtRule) -> Claims:
     """The claims with space-delimited ones as lists."""
     names = {*_SPACE_DELIMITED, *rule.space_delimited}
-    return {key: value.split() if key in names and isinstance(value, str) else value for key, value in token.items()}
+    return {
+        key: [part for part in value.split(" ") if part] if key in names and isinstance(value, str) else value
+        for key, value in token.items()
+    }

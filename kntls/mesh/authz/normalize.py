@@ -11,6 +11,8 @@ import re
 from kntls.mesh.authz.model import Normalization
 
 _PLAIN = re.compile(r"(?:/(?!/)(?![.%])[A-Za-z0-9\-._~!$&'()*+,;:@=]*)+")
+_VISIBLE = re.compile("[!-~]*")
+"""What Envoy's HTTP/1 codec takes in a request line."""
 _ENCODED_SLASH = re.compile(r"%(2[fF]|5[cC])")
 _ESCAPE = re.compile(r"%([0-9a-fA-F]{2})")
 _DOT_PARAMETERS = re.compile(r"(?<=/)(\.\.?);[^/]*")
@@ -22,7 +24,7 @@ def normalize(path: str, mode: Normalization) -> str | None:
     """The path (with its query) after normalization, or None where Envoy answers 400."""
     if _PLAIN.fullmatch(path):
         return path
-    if "#" in path or not path.startswith("/"):
+    if "#" in path or not path.startswith("/") or not _VISIBLE.fullmatch(path):
         return None
     if mode is Normalization.NONE:
         return path

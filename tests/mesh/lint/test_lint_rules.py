@@ -138,3 +138,7 @@ def test_a_broken_certificate_breaks_no_rule():
 def test_a_workload_that_asks_for_a_sidecar_makes_its_namespace_a_tenants():
     assert "MESH-MEMBER-002" in ids([roll("knative-serving", "knative-eventing"), ksvc("team/web")])
     assert "MESH-MEMBER-002" not in ids([roll("team"), ksvc("team/web")])
+
+
+def test_a_method_of_webdav_is_one():
+    assert "MESH-AUTHZ-013" not in ids([ap("foo/p", allow(rule(to={"methods": ["PROPFIND"]})))])

@@ -38,11 +38,12 @@ class Header:
 def _read(request: Request, name: str) -> str | None:
     if request.tcp:
         return None
-    if name == AUTHORITY:
+    name = name.lower()
+    if name in (AUTHORITY, "host"):  # Envoy keeps one for the other
         return request.authority
-    if name == METHOD:
-        return request.method
-    return request.headers.get(name.lower())
+    if name in (METHOD, ":path"):
+        return request.method if name == METHOD else request.path
+    return request.headers.get(name)
 
 
 def _header(name: str, value: str, *, ignore_case: bool = False) -> Header:

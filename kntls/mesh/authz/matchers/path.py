@@ -51,7 +51,7 @@ class UriTemplate:
 
     def __post_init__(self) -> None:
         parts = re.split(r"(\*\*|\*)", self.template)
-        glob = {"*": f"[{_PCHAR}]+", "**": f"[{_PCHAR}/]*"}
+        glob = {"*": f"[{_PCHAR}*]+", "**": f"[{_PCHAR}*/]*"}
         pattern = "".join(glob.get(part) or re.escape(part) for part in parts)
         object.__setattr__(self, "_pattern", re.compile(pattern))
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from kntls.mesh.authz import Action, AuthorizationPolicy, MtlsMode, Rule, Terms
 from kntls.mesh.authz.matchers import family_of
+from kntls.mesh.authz.methods import METHODS
 from kntls.mesh.authz.validation import problems
 from kntls.mesh.inventory import Member
 from kntls.mesh.lint.model import Hit, Policy, World, rule
 from kntls.mesh.resources import Resource
 from kntls.model.findings import Severity
 
-METHODS = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"))
 SERVING, EVENTING = "knative-serving", "knative-eventing"
 _UNMATCHED = "a plaintext caller never matches it"
 
