@@ -151,9 +151,11 @@ class World:
         return ""
 
     def _forwarded(self, server: Workload, token: Token | None) -> Token | None:
-        """The token as the next hop gets it: a proxy that verifies one takes it away unless told to forward it."""
+        """The token as the next hop gets it: the rule that verifies one takes it away unless told to forward it."""
+        issuer = None if token is None or isinstance(token, str) else token.get("iss")
         rules = self.engine.enforcement(server).tokens
-        return token if not rules or any(rule.forward for rule in rules) else None
+        verifying = next((rule for rule in rules if rule.issuer in ("", issuer)), None)
+        return token if verifying is None or verifying.forward else None
 
 
 def seen_by_client(arrow: Arrow, code: str) -> str:

@@ -138,9 +138,16 @@ def test_every_hop_has_the_one_before_it_as_its_peer_and_the_first_refusal_ends_
     assert (len(direct.hops), direct.code, direct.denied_at) == (1, "403", SERVER)
 
 
-@pytest.mark.parametrize(("forward", "code"), [("true", "200"), ("false", "403")])
-def test_a_proxy_that_verifies_a_token_takes_it_away_unless_told_to_forward_it(forward, code):
-    jwt = f"{{jwtRules: [{{issuer: i, forwardOriginalToken: {forward}}}]}}"
+@pytest.mark.parametrize(
+    ("rules", "code"),
+    [
+        ("{issuer: i, forwardOriginalToken: true}", "200"),
+        ("{issuer: i}", "403"),
+        ("{issuer: i}, {issuer: other, forwardOriginalToken: true}", "403"),
+    ],
+)
+def test_the_rule_that_verifies_a_token_takes_it_away_unless_told_to_forward_it(rules, code):
+    jwt = f"{{jwtRules: [{rules}]}}"
     text = security("RequestAuthentication", "m", jwt) + security("RequestAuthentication", "b", jwt)
     needs = security("AuthorizationPolicy", "b", "{rules: [{from: [{source: {requestPrincipals: ['*']}}]}]}")
     made = world(text + needs)
