@@ -36,6 +36,17 @@ class Hit:
 
 
 @dataclass(frozen=True)
+class Place:
+    """A workload, or one of its ports."""
+
+    workload: str
+    port: int | None = None
+
+    def __str__(self) -> str:
+        return self.workload if self.port is None else f"{self.workload} port {self.port}"
+
+
+@dataclass(frozen=True)
 class World:
     """Everything a rule may look at."""
 
@@ -119,7 +130,7 @@ class World:
         """Container port → `http`, `tcp` or `auto`, as the Services in front of the workload say."""
         return ports_by_protocol(self._services_of.get(member.namespace, ()), member)
 
-    def possible_modes(self, policy: AuthorizationPolicy, ports: tuple[int, ...] = ()) -> dict[str, MtlsMode]:
+    def possible_modes(self, policy: AuthorizationPolicy, ports: tuple[int, ...] = ()) -> dict[Place, MtlsMode]:
         """Where the policy applies, each with its mode: known workloads, or its scope where none is known."""
         known = self.selected(policy)
         workloads = [member.workload for member in known] or self._stand_ins(policy)
@@ -127,10 +138,10 @@ class World:
         for workload in workloads:
             modes = self.modes(workload)
             wanted = ports or tuple(modes.ports)
-            place = f"{workload.namespace}/{workload.name}"
+            name = f"{workload.namespace}/{workload.name}"
             if not ports:
-                found[place] = modes.mode.mode
-            found |= {f"{place} port {port}": modes.of(port).mode for port in wanted}
+                found[Place(name)] = modes.mode.mode
+            found |= {Place(name, port): modes.of(port).mode for port in wanted}
         return found
 
     def _stand_ins(self, policy: AuthorizationPolicy) -> list[Workload]:

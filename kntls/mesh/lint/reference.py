@@ -23,9 +23,9 @@ TOPICS = {
 
 HEAD = """# Rules of `kntls mesh lint`
 
-    kntls mesh lint -f policies/                 # files or directories; without -f the cluster
-    kntls mesh lint -f policies/ -o sarif        # also short, junit, json, yaml, name
-    kntls mesh lint -f policies/ --rule MESH-MTLS-004 --fail-on warning
+    kntls mesh lint -f manifests/samples/mesh                      # files or directories; without -f the cluster
+    kntls mesh lint -f manifests/samples/mesh -o sarif             # also short, junit, json, yaml, name
+    kntls mesh lint -f manifests/samples/mesh --rule MESH-MTLS-004 --fail-on warning
 
 It ends with exit code 1 if an error was found (`--fail-on` moves the bar). Some findings are milder or graver than
 their rule where the input tells more, for example when a Service says that a port is TCP. Files are judged by what

@@ -69,6 +69,15 @@ def test_one_permissive_port_is_enough_for_an_identity_field():
     assert "MESH-AUTHZ-006" not in ids([STRICT, loose, limited])
 
 
+def test_a_port_that_is_open_to_anybody_asks_for_no_identity():
+    loose = pa("foo/drain", None, {"app": "web"}, {"8022": "PERMISSIVE"})
+    policies = [ap("foo/p", allow(rule(source=NS))), ap("foo/drain", allow(rule(to={"ports": ["8022"]})))]
+    assert "MESH-AUTHZ-006" in ids([STRICT, loose, policies[0]])
+    assert "MESH-AUTHZ-006" not in ids([STRICT, loose, *policies])
+    elsewhere = ap("foo/drain", allow(rule(to={"ports": ["8022"]}), app="other"))
+    assert "MESH-AUTHZ-006" in ids([STRICT, loose, policies[0], elsewhere])
+
+
 def test_service_accounts_and_trust_domains_need_mtls_too():
     for source in ({"serviceAccounts": ["a/b"]}, {"trustDomains": ["td"]}):
         assert "MESH-AUTHZ-006" in ids([ap("foo/p", allow(rule(source=source)))])

@@ -10,7 +10,7 @@ from kntls.mesh.authz.matchers import family_of
 from kntls.mesh.authz.methods import METHODS
 from kntls.mesh.authz.validation import problems
 from kntls.mesh.inventory import Member
-from kntls.mesh.lint.model import Hit, Policy, World, rule
+from kntls.mesh.lint.model import Hit, Place, Policy, World, rule
 from kntls.mesh.resources import Resource
 from kntls.model.findings import Severity
 
@@ -214,7 +214,7 @@ class _Loose:
 
     index: int
     fields: list[Terms]
-    places: Mapping[str, MtlsMode]
+    places: Mapping[Place, MtlsMode]
 
 
 def _loose_identities(world: World, found: Resource, policy: AuthorizationPolicy) -> Iterator[Hit]:
@@ -230,12 +230,28 @@ def _loose_identities(world: World, found: Resource, policy: AuthorizationPolicy
 
 
 def _loose_rules(world: World, policy: AuthorizationPolicy) -> Iterator[_Loose]:
+    given_away = _open_ports(world, policy)
     for index, each in enumerate(policy.rules):
         fields = [term for term in terms(each) if needs_mtls(term)]
         modes = world.possible_modes(policy, rule_ports(each)) if fields else {}
-        loose = {place: mode for place, mode in modes.items() if mode is not MtlsMode.STRICT}
+        loose = {
+            place: mode for place, mode in modes.items() if mode is not MtlsMode.STRICT and place.port not in given_away
+        }
         if loose:
             yield _Loose(index, fields, loose)
+
+
+def _open_ports(world: World, policy: AuthorizationPolicy) -> frozenset[int]:
+    """The ports of an ALLOW policy's workloads that another one opens to anybody: there no identity is asked for."""
+    if policy.action is not Action.ALLOW:
+        return frozenset()
+    others = (each for _, each in world.policies if each.action is Action.ALLOW and not each.dry_run)
+    rules = (rule for each in others if _covers(each, policy, world.mesh.root_namespace) for rule in each.rules)
+    return frozenset(port for rule in rules if _asks_for_ports_only(rule) for port in rule_ports(rule))
+
+
+def _asks_for_ports_only(each: Rule) -> bool:
+    return not each.sources and not each.when and {term.attribute for term in terms(each)} == {"destination.port"}
 
 
 def _loosely(rules: list[_Loose]) -> str:
