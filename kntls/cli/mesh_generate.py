@@ -65,10 +65,12 @@ class _Where:
 
 
 def _take(values: dict[str, Any]) -> tuple[Target, _Where]:
-    from kntls.mesh.generate.model import Flavour, Target
+    from kntls.mesh.generate.model import Flavour, Target, check_label, check_name
 
     taken = {key: values.pop(key, None) for key in TARGET_FLAGS}
     given = {key: taken[key] for key in ("root_namespace", "cluster_domain") if taken[key]}
+    check_label(given.get("root_namespace", "a"), "root namespace")
+    check_name(given.get("cluster_domain", "a"), "cluster domain")
     flavour = taken["flavour"] or Flavour.ISTIO
     if flavour not in tuple(Flavour):
         raise UsageError(f"no flavour {flavour!r}", where="--flavour", fix="istio, ossm2 or ossm3")

@@ -118,3 +118,9 @@ def test_help_loads_neither_yaml_nor_cryptography():
         "assert not {'yaml', 'cryptography', 'kubernetes', 'rich'} & set(sys.modules), sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+
+@pytest.mark.parametrize("flag", ["--root-namespace", "--cluster-domain"])
+def test_names_of_the_mesh_are_names(flag, capsys):
+    assert run(["mesh", "generate", "tenant", "t", "-n", "t-1", flag, "A b"]) == 2
+    assert "'A b' is no valid" in capsys.readouterr().err

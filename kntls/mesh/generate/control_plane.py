@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +23,7 @@ from kntls.mesh.tls_values import (
 )
 from kntls.model.kinds import ISTIO, SMCP
 
+_VERSION = re.compile(r"v\d+(\.\d+){1,2}([.-][a-z0-9]+)*|master")
 KNATIVE_PORTS = (8444, 8022)
 """Ports of Knative's pods that stay outside the sidecar: the webhooks' and queue-proxy's admin port."""
 
@@ -64,6 +66,8 @@ def _check(wanted: ControlPlane) -> None:
         raise Refused("cipher suites have no effect on TLS 1.3", fix="drop --cipher, or lower --min-tls")
     if lacks_http2(wanted.ciphers):
         raise Refused("HTTP/2 needs an AES-128-GCM ECDHE suite in the list", fix=f"add {' or '.join(HTTP2_CIPHERS)}")
+    if wanted.version and not _VERSION.fullmatch(wanted.version):
+        raise UsageError(f"{wanted.version!r} is no version", where="--mesh-version", fix="write it like v2.6")
     if wanted.jwks_ca and "PRIVATE KEY" in wanted.jwks_ca:
         raise Refused("the JWKS CA file holds a private key", fix="give certificates only")
     if wanted.jwks_ca and "BEGIN CERTIFICATE" not in wanted.jwks_ca:

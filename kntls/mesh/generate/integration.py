@@ -96,6 +96,8 @@ def _certificate(wanted: Integration, target: Target) -> Manifest:
 
 def _wildcard(wanted: Integration, target: Target) -> Generated:
     place = f"{target.root_namespace}/{wanted.secret_name}"
+    if wanted.issuer and (wanted.certificate_file or wanted.key_file):
+        raise UsageError("--issuer makes the certificate; --cert and --key bring one", fix="leave one of them out")
     if wanted.issuer:
         return Generated((_certificate(wanted, target),))
     if bool(wanted.certificate_file) != bool(wanted.key_file):
@@ -117,6 +119,7 @@ def integration(wanted: Integration, target: Target) -> Generated:
     Raises `UsageError` for a domain or files that make no sense.
     """
     check_name(wanted.domain, "domain")
+    check_name(wanted.secret_name, "Secret name")
     objects = (
         _serving(target, wanted.secret_name),
         _ingress_gateway(target, wanted.secret_name),

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from kntls.errors import UsageError
-from kntls.mesh.generate.model import Generated, Manifest, Target, selector
+from kntls.errors import Refused, UsageError
+from kntls.mesh.generate.model import Generated, Manifest, Target, check_port, selector
 from kntls.model.kinds import AUTHORIZATION_POLICY, REQUEST_AUTHENTICATION
 
 
@@ -36,7 +36,10 @@ def _keys(wanted: Jwt) -> dict[str, str]:
         raise UsageError("exactly one of --jwks-uri and --jwks is needed")
     if wanted.jwks:
         return {"jwks": _key_set(wanted.jwks)}
-    parts = urlsplit(wanted.jwks_uri)
+    try:
+        parts = urlsplit(wanted.jwks_uri)
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UsageError(f"{wanted.jwks_uri!r} is no http or https URL")
     return {"jwksUri": wanted.jwks_uri}
@@ -67,11 +70,19 @@ def _claims(claims: tuple[str, ...]) -> list[dict[str, Any]]:
         if not (name and equals and value):
             raise UsageError(f"{claim!r} is no claim", fix="write NAME=VALUE")
         values.setdefault(name, []).append(value)
-    return [{"key": f"request.auth.claims[{name}]", "values": each} for name, each in values.items()]
+    return [{"key": f"request.auth.claims{_brackets(name)}", "values": each} for name, each in values.items()]
+
+
+def _brackets(name: str) -> str:
+    """`[a][b]` for the claim b within a, which is written `a[b]`."""
+    outer, bracket, inner = name.partition("[")
+    if bracket and not (outer and inner.endswith("]")):
+        raise UsageError(f"{name!r} is no claim's name", fix="write a nested one like OUTER[INNER]")
+    return f"[{outer}]{bracket}{inner}"
 
 
 def _ports(wanted: Jwt) -> dict[str, Any]:
-    return {"to": [{"operation": {"ports": list(wanted.ports)}}]} if wanted.ports else {}
+    return {"to": [{"operation": {"ports": [check_port(port) for port in wanted.ports]}}]} if wanted.ports else {}
 
 
 def _required(wanted: Jwt, target: Target) -> Manifest:
@@ -90,10 +101,16 @@ def _claimed(wanted: Jwt, target: Target) -> Manifest:
 def jwt(wanted: Jwt, target: Target) -> Generated:
     """A RequestAuthentication, a DENY of requests without a token, and an ALLOW by claims where some are given.
 
-    A RequestAuthentication alone refuses only *invalid* tokens (401); a request without one passes it.
+    A RequestAuthentication alone refuses only *invalid* tokens (401); a request without one passes it. Raises `Refused`
+    for a policy that would ask every request of the mesh for a token.
     """
     if not wanted.issuer:
         raise UsageError("a token's issuer is needed", fix="add --issuer URL")
+    if wanted.namespace == target.root_namespace and not wanted.labels:
+        raise Refused(
+            f"without a token nothing in the mesh would answer: {target.root_namespace} is the root namespace",
+            fix="add --selector, for example istio=ingressgateway",
+        )
     objects = [_request_authentication(wanted, target), _required(wanted, target)]
     notes = ["an invalid token answers 401, no token 403"]
     if wanted.claims:

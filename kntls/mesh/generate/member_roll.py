@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kntls.errors import Refused
+from kntls.errors import Refused, UsageError
 from kntls.mesh.generate.baseline import EVENTING, SERVING
 from kntls.mesh.generate.model import Flavour, Generated, Manifest, Target, check_label, check_namespaces
 from kntls.model.kinds import NAMESPACE, SMMR
@@ -35,11 +35,16 @@ def _namespace(name: str, labels: dict[str, str]) -> Manifest:
 
 
 def member_roll(wanted: Members, target: Target) -> Generated:
-    """The roll (always named `default`), or one labelled Namespace a member."""
+    """The roll (always named `default`), or one labelled Namespace a member.
+
+    Raises `UsageError` for names that are none, `Refused` for the control plane's own namespace.
+    """
     given = tuple(each for each in wanted.namespaces if each not in STATIC) if wanted.static else wanted.namespaces
     members = check_namespaces((*(STATIC if wanted.static else ()), *given))
     if target.root_namespace in members:
         raise Refused(f"{target.root_namespace} holds the control plane and cannot be a member")
+    if target.flavour is Flavour.OSSM2 and wanted.revision:
+        raise UsageError("a member roll knows no revisions", where="--revision", fix="leave it out with ossm2")
     if target.flavour is Flavour.OSSM2:
         roll = target.manifest(SMMR, "default", target.root_namespace, spec={"members": list(members)})
         note = (

@@ -139,6 +139,13 @@ def check_namespaces(namespaces: Sequence[str], what: str = "namespace") -> tupl
     return tuple(check_label(name, what) for name in namespaces)
 
 
+def check_port(value: str) -> str:
+    """The value, if it is a port's number; else a usage error that names it."""
+    if not (value.isascii() and value.isdigit() and 0 < int(value) <= 65535):
+        raise UsageError(f"{value!r} is no port", fix="give the container's port, 1 to 65535")
+    return value
+
+
 def refuse_wildcard_trap(namespaces: Sequence[str], cluster_domain: str) -> None:
     """Refuse names that make `*.NAME` match hosts of other namespaces: `svc` and every label of the cluster domain.
 
@@ -149,6 +156,6 @@ def refuse_wildcard_trap(namespaces: Sequence[str], cluster_domain: str) -> None
     trapped = [name for name in namespaces if name in traps]
     if trapped:
         raise Refused(
-            f"a namespace named {trapped[0]!r} would let *.{trapped[0]} match hosts of every other namespace",
-            fix="move the tenant to a namespace with another name",
+            f"{trapped[0]!r} as a name would let *.{trapped[0]} match hosts of every other namespace",
+            fix="give tenant and namespaces other names",
         )

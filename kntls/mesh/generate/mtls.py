@@ -56,6 +56,8 @@ def parse_ports(entries: tuple[str, ...]) -> dict[int, Mode]:
         port, _, mode = entry.partition("=")
         if not (port.isascii() and port.isdigit() and 0 < int(port) <= 65535) or mode not in Mode.__members__:
             raise UsageError(f"{entry!r} is no port mode", fix="write PORT=STRICT, PORT=PERMISSIVE or PORT=DISABLE")
+        if int(port) in ports:
+            raise UsageError(f"port {port} is given twice", where="--port")
         ports[int(port)] = Mode(mode)
     return ports
 
@@ -101,8 +103,13 @@ def _host_place(host: str, target: Target) -> tuple[str, str]:
     parts = host.removeprefix("*.").split(".")
     service = len(parts) > 2 and parts[2] == "svc" and not host.startswith("*.")
     namespace = parts[1] if service else target.root_namespace
-    name = host.replace("*.", "all-").replace("*", "all").rstrip(".")
-    return check_name(name, "host"), namespace
+    name = check_name(host.replace("*.", "all-").replace("*", "all").rstrip("."), "host")
+    if "." not in host and host != "*":
+        raise UsageError(
+            f"{host!r} is a short name, which means another Service in every namespace",
+            fix=f"write it in full: {host}.NAMESPACE.svc.{target.cluster_domain}",
+        )
+    return name, namespace
 
 
 def destination_rule(target: Target, host: str, mode: str) -> Manifest:

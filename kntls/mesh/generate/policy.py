@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kntls.errors import Refused, UsageError
-from kntls.mesh.generate.model import Generated, Target, check_label, selector
+from kntls.mesh.authz.methods import METHODS
+from kntls.mesh.generate.model import Generated, Target, check_label, check_name, check_port, selector
 from kntls.model.kinds import AUTHORIZATION_POLICY
-
-METHODS = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"))
 
 
 @dataclass(frozen=True)
@@ -71,10 +70,7 @@ def _methods(methods: Sequence[str]) -> list[str]:
 
 
 def _ports(ports: Sequence[str]) -> list[str]:
-    for port in ports:
-        if not (port.isascii() and port.isdigit() and 0 < int(port) <= 65535):
-            raise UsageError(f"{port!r} is no port", fix="give the container's port, 1 to 65535")
-    return list(ports)
+    return [check_port(port) for port in ports]
 
 
 def _allow_all(request: Request, target: Target) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -125,6 +121,7 @@ def _principal(account: str, target: Target) -> str:
     if not slash or not name:
         raise UsageError(f"{account!r} is no service account", fix="write NAMESPACE/NAME")
     check_label(namespace, "namespace")
+    check_name(name, "service account")
     return f"{target.trust_domain}/ns/{namespace}/sa/{name}"
 
 

@@ -69,6 +69,7 @@ def test_what_has_no_equivalent_is_said():
         ControlPlane(ciphers=(HTTP2_CIPHERS[0], HTTP2_CIPHERS[0])),
         ControlPlane(curves=("P-512",)),
         ControlPlane(jwks_ca="not a certificate"),
+        ControlPlane(mtls=True, version="2.6"),
         ControlPlane(),
     ],
 )

@@ -82,3 +82,14 @@ def test_port_modes_are_checked(entry):
 def test_ossm_2_is_told_that_the_smcp_makes_the_same_object():
     assert any("SMCP" in note for note in mtls(Mtls(), Target(Flavour.OSSM2)).notes)
     assert not any("SMCP" in note for note in mtls(Mtls(), Target()).notes)
+
+
+def test_a_port_has_one_mode():
+    assert parse_ports(("80=STRICT", "81=DISABLE")) == {80: Mode.STRICT, 81: Mode.DISABLE}
+    with pytest.raises(UsageError, match="port 80 is given twice"):
+        parse_ports(("80=STRICT", "80=DISABLE"))
+
+
+def test_a_short_host_would_mean_the_wrong_namespace():
+    with pytest.raises(UsageError, match=r"web\.NAMESPACE\.svc\.cluster\.local"):
+        made(Mtls(namespaces=("a",), hosts=("web",)))

@@ -120,3 +120,45 @@ def test_malformed_token_settings_are_usage_errors_that_show_no_key(changes):
     with pytest.raises(UsageError) as caught:
         jwt(token(**changes), Target())
     assert "secret" not in str(caught.value)
+
+
+def test_a_member_roll_knows_no_revisions():
+    with pytest.raises(UsageError, match="no revisions"):
+        member_roll(Members(("team-1",), revision="1-26"), OSSM2)
+
+
+def test_a_certificate_is_made_or_brought():
+    with pytest.raises(UsageError, match="leave one of them out"):
+        integration(Integration("a.b", certificate_file="c", key_file="k", issuer="i"), Target())
+    with pytest.raises(UsageError, match="'A b' is no valid Secret name"):
+        integration(Integration("a.b", "A b"), Target())
+
+
+TOKENS = {"issuer": "https://i", "jwks_uri": "https://i/keys"}
+
+
+def test_a_claim_within_a_claim_is_written_in_brackets():
+    claims = ("realm_access[roles]=admin", "a.b=c")
+    policy = jwt(Jwt("j", "web", **TOKENS, claims=claims), Target()).objects[2]
+    keys = [each["key"] for each in policy["spec"]["rules"][0]["when"]]
+    assert keys == ["request.auth.claims[realm_access][roles]", "request.auth.claims[a.b]"]
+    for wrong in ("[a]=b", "a[b=c"):
+        with pytest.raises(UsageError, match=r"OUTER\[INNER\]"):
+            jwt(Jwt("j", "web", **TOKENS, claims=(wrong,)), Target())
+
+
+@pytest.mark.parametrize("uri", ["https://[::1", "ftp://i/keys", "keys", "https:///keys"])
+def test_keys_are_at_a_url(uri):
+    with pytest.raises(UsageError, match="no http or https URL"):
+        jwt(Jwt("j", "web", "https://i", jwks_uri=uri), Target())
+
+
+def test_a_port_of_a_token_policy_is_one():
+    with pytest.raises(UsageError, match="'http' is no port"):
+        jwt(Jwt("j", "web", **TOKENS, ports=("http",)), Target())
+
+
+def test_asking_the_whole_mesh_for_a_token_is_refused():
+    with pytest.raises(Refused, match="root namespace"):
+        jwt(Jwt("j", "istio-system", **TOKENS), Target())
+    assert jwt(Jwt("j", "istio-system", **TOKENS, labels={"istio": "ingressgateway"}), Target()).objects

@@ -85,6 +85,7 @@ def test_stopping_the_whole_mesh_is_refused():
         (Request("ingress", ip_blocks=("10.0.0.300",)), "10.0.0.300"),
         (Request("caller", namespace="web"), "service account"),
         (Request("caller", namespace="web", service_accounts=("b",)), "NAMESPACE/NAME"),
+        (Request("caller", namespace="web", service_accounts=("a/b/c",)), "b/c"),
         (Request("caller", namespace="web", service_accounts=("a/b",), methods=("get",)), "get"),
         (Request("tcp-ports", namespace="web", ports=("70000",)), "70000"),
         (Request("tcp-ports", namespace="web"), "port"),
