@@ -8,8 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kntls.mesh.authz.model import MtlsMode, PeerAuthentication
+from kntls.mesh.authz.model import Scope as Selection
+from kntls.mesh.authz.parse import peer_authentication
+from kntls.mesh.authz.peer import PeerModes, peer_modes
+from kntls.mesh.authz.validation import problems
 from kntls.mesh.control import get
-from kntls.mesh.inventory import Member, inventory, selects
+from kntls.mesh.inventory import Member, container_port, inventory, selects, service_ports
 from kntls.mesh.resources import Resource, Resources
 
 GATEWAYS = ("istio", "knative")
@@ -25,11 +30,24 @@ class Scope:
     root_namespace: str = "istio-system"
     mutual_rule: bool = False
     """Whether clients get a DestinationRule ISTIO_MUTUAL for everything as well (an SMCP with dataPlane.mtls)."""
+    open_ports: tuple[int, ...] = ()
+    """Container ports that go on taking plaintext."""
+    plain_hosts: tuple[str, ...] = ()
+    """Hosts that clients are told to reach in plaintext at the same time."""
 
     def holds(self, member: Member) -> bool:
         """Whether a workload is in it."""
         place = not self.namespaces or member.namespace in self.namespaces
         return place and all(member.labels.get(key) == value for key, value in self.labels)
+
+    def peers(self) -> tuple[PeerAuthentication, ...]:
+        """The PeerAuthentications that make it STRICT; the newest there are, so that others of one scope win."""
+        ports = dict.fromkeys(self.open_ports, MtlsMode.PERMISSIVE)
+        selection = Selection(dict(self.labels))
+        return tuple(
+            PeerAuthentication(namespace, "", MtlsMode.STRICT, ports, selection, created="9")
+            for namespace in self.namespaces or (self.root_namespace,)
+        )
 
 
 @dataclass(frozen=True)
@@ -57,12 +75,18 @@ class Outsider:
 
 def outsiders(resources: Resources, scope: Scope) -> tuple[Outsider, ...]:
     """Everything outside the mesh that is seen to call, or to be called by, what becomes STRICT."""
-    members = inventory(resources)
-    inside = [each for each in members if scope.holds(each) and each.sidecar is not False]
+    members, peers = inventory(resources), _peers_after(resources, scope)
+    judged = [
+        (member, peer_modes(peers, member.workload, scope.root_namespace))
+        for member in members
+        if scope.holds(member) and member.sidecar is not False
+    ]
+    strict = [(member, modes) for member, modes in judged if _becomes_strict(modes)]
+    inside = [member for member, _ in strict]
     services = [
         each
         for each in resources.in_group("Service", "")
-        if any(selects(each, member) and not _is_gateway(member) for member in inside)
+        if any(_leads_to_strict(each, member, modes) for member, modes in strict)
     ]
     found = [
         *_pods(members, services, inside),
@@ -70,6 +94,28 @@ def outsiders(resources: Resources, scope: Scope) -> tuple[Outsider, ...]:
         *_servers(resources, members, scope),
     ]
     return tuple(sorted(dict.fromkeys(found), key=lambda each: (each.role, each.namespace, each.name)))
+
+
+def _peers_after(resources: Resources, scope: Scope) -> list[PeerAuthentication]:
+    """The PeerAuthentications there are, those of the same scope replaced by what makes it STRICT."""
+    made = scope.peers()
+    replaced = {(each.namespace, frozenset(each.scope.labels.items())) for each in made}
+    found = [
+        peer_authentication(each) for each in resources.all("PeerAuthentication") if not next(problems(each), None)
+    ]
+    kept = [each for each in found if (each.namespace, frozenset(each.scope.labels.items())) not in replaced]
+    return [*kept, *made]
+
+
+def _becomes_strict(modes: PeerModes) -> bool:
+    return any(each.mode is MtlsMode.STRICT for each in (modes.mode, *modes.ports.values()))
+
+
+def _leads_to_strict(service: Resource, member: Member, modes: PeerModes) -> bool:
+    if not selects(service, member) or _is_gateway(member):
+        return False
+    ports = [container_port(port, member) for port in service_ports(service)] or [None]
+    return any((modes.of(port) if port else modes.mode).mode is MtlsMode.STRICT for port in ports)
 
 
 def unseen(resources: Resources, found: Sequence[Outsider]) -> tuple[str, ...]:
@@ -140,14 +186,21 @@ def _servers(resources: Resources, members: Sequence[Member], scope: Scope) -> I
     if not scope.mutual_rule:
         return
     plain = {
-        str(each.spec.get("host") or "").partition(".")[0] + "/" + each.namespace
+        _place(str(each.spec.get("host") or ""), each.namespace)
         for each in resources.all("DestinationRule")
         if get(each.spec, "trafficPolicy", "tls", "mode") in ("DISABLE", "SIMPLE")
     }
+    plain |= {_place(host, "") for host in scope.plain_hosts}
     spaces = {each.namespace for each in members if each.sidecar}
     for service in resources.in_group("Service", ""):
         behind = [each for each in members if selects(service, each)]
-        covered = f"{service.name}/{service.namespace}" in plain
+        covered = (service.name, service.namespace) in plain
         if behind and spaces and not covered and all(each.sidecar is False for each in behind):
             reason = "its pods have no sidecar, and clients would insist on mTLS"
             yield Outsider("server", service.namespace, service.name, reason)
+
+
+def _place(host: str, namespace: str) -> tuple[str, str]:
+    """The Service and namespace of a host; a short one is of the rule's own namespace."""
+    name, _, rest = host.partition(".")
+    return name, rest.partition(".")[0] or namespace

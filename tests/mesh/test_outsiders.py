@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from kntls.mesh.outsiders import Scope, outsiders, unseen
@@ -114,3 +116,53 @@ def test_an_outsider_is_accepted_by_namespace_or_by_name():
     assert found.named(["shop"])
     assert found.named(["shop/cron-1"])
     assert not found.named(["shop/cron", "", "cron-1", "other"])
+
+
+def loose(place, labels=None, port=None):
+    namespace, _, name = place.partition("/")
+    spec = {"selector": {"matchLabels": labels}} if labels else {}
+    spec |= {"portLevelMtls": {port: {"mode": "PERMISSIVE"}}} if port else {"mtls": {"mode": "PERMISSIVE"}}
+    metadata = {"name": name, "namespace": namespace, "creationTimestamp": "2024-01-01T00:00:00Z"}
+    return {"apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication", "metadata": metadata, "spec": spec}
+
+
+CALLER = pod("old/job-1", "job", sidecar=False, env="http://web.shop")
+
+
+@pytest.mark.parametrize(
+    "kept", [loose("shop/default"), loose("shop/web", {"app": "web"}), loose("shop/web", {"app": "web"}, "80")]
+)
+def test_what_a_narrower_policy_keeps_open_breaks_nobody(kept):
+    assert names([*WEB, CALLER]) == [("caller", "old", "job-1")]
+    assert names([*WEB, CALLER, kept]) == []
+
+
+def test_the_policy_of_the_same_scope_is_replaced():
+    assert names([*WEB, CALLER, loose("shop/default")], Scope(("shop",))) == [("caller", "old", "job-1")]
+
+
+def test_a_port_that_stays_open_breaks_nobody():
+    scope = Scope(("shop",), (("app", "web"),))
+    assert names([*WEB, CALLER], scope) == [("caller", "old", "job-1")]
+    assert names([*WEB, CALLER], replace(scope, open_ports=(80,))) == []
+
+
+def test_a_host_that_is_excepted_at_the_same_time_breaks_nobody():
+    objects = [*WEB, service("old/db"), pod("old/db-1", "db", sidecar=False)]
+    scope = Scope(mutual_rule=True)
+    assert ("server", "old", "db") in names(objects, scope)
+    excepted = replace(scope, plain_hosts=("db.old.svc.cluster.local",))
+    assert ("server", "old", "db") not in names(objects, excepted)
+
+
+@pytest.mark.parametrize("place", ["old/db", "istio-system/db"])
+def test_a_rule_that_excepts_a_host_may_lie_anywhere(place):
+    namespace, _, name = place.partition("/")
+    rule = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "DestinationRule",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"host": "db.old.svc.cluster.local", "trafficPolicy": {"tls": {"mode": "DISABLE"}}},
+    }
+    objects = [*WEB, service("old/db"), pod("old/db-1", "db", sidecar=False), rule]
+    assert ("server", "old", "db") not in names(objects, Scope(mutual_rule=True))

@@ -150,7 +150,8 @@ def _strict(wanted: Mtls, target: Target) -> Scope | None:
     if wanted.prestop_services or (wanted.mode is not Mode.STRICT and not mutual):
         return None
     labels = tuple(wanted.labels.items())
-    return Scope(wanted.namespaces, labels, target.root_namespace, mutual_rule=mutual)
+    open_ports = tuple(port for port, mode in wanted.ports.items() if mode is not Mode.STRICT)
+    return Scope(wanted.namespaces, labels, target.root_namespace, mutual, open_ports, wanted.plaintext_hosts)
 
 
 def _notes(wanted: Mtls, target: Target) -> list[str]:
