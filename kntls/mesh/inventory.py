@@ -66,6 +66,11 @@ class Membership:
     ossm2: bool = False
     """Whether a member roll or SMCP rules membership, not namespace labels."""
 
+    @property
+    def told(self) -> bool:
+        """Whether the input says who the members are."""
+        return bool(self.rolls or self.members)
+
     def injects(self, namespace: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> bool | None:
         """Whether a pod with these labels and annotations gets a sidecar there; None where the input does not tell.
 
@@ -75,6 +80,8 @@ class Membership:
         asked = labels.get(INJECT, annotations.get(INJECT, ""))
         if asked == "false":
             return False
+        if self.ossm2 and asked == "true" and not self.told:
+            return None
         if self.ossm2:
             return asked == "true" and bool(self.members.get(namespace))
         if namespace not in self.labels:

@@ -243,6 +243,39 @@ class TestNamesAmongPods:
                 wrong()
 
 
+CONTROL_PLANE = """
+apiVersion: maistra.io/v2
+kind: ServiceMeshControlPlane
+metadata: {name: basic, namespace: istio-system}
+spec: {security: {dataPlane: {mtls: true}}}
+---
+apiVersion: serving.knative.dev/v1
+kind: Service
+metadata: {name: web, namespace: a}
+spec: {template: {metadata: {annotations: {sidecar.istio.io/inject: "true"}}, spec: {containers: [{image: i}]}}}
+---
+"""
+ROLL = """
+apiVersion: maistra.io/v1
+kind: ServiceMeshMemberRoll
+metadata: {name: default, namespace: istio-system}
+spec: {members: [MEMBER]}
+---
+"""
+
+
+@pytest.mark.parametrize(
+    ("roll", "codes", "noted"),
+    [("", {"200"}, True), (ROLL.replace("MEMBER", "a"), {"200"}, False), (ROLL.replace("MEMBER", "b"), {"503"}, False)],
+)
+def test_without_a_member_roll_in_the_input_it_is_unknown_who_has_a_sidecar(roll, codes, noted):
+    world, scene = setting(CONTROL_PLANE + roll)
+    question = Question(find_source(scene, "b/c"), find_target(scene, "a/web:80"))
+    found = explain(world, scene, question)
+    assert set(routes(found).values()) == codes
+    assert ("does not say whether a/web has a sidecar" in "\n".join(verdicts.text(question, scene, found))) is noted
+
+
 def change(text, target="tenant-1/scaled:80", source=CURL, **details):
     (found,) = ask(text, source, target, **details)
     return [each.text for each in found.changes]

@@ -151,3 +151,9 @@ def test_a_workload_that_asks_for_a_sidecar_makes_its_namespace_a_tenants():
 
 def test_a_method_of_webdav_is_one():
     assert "MESH-AUTHZ-013" not in ids([ap("foo/p", allow(rule(to={"methods": ["PROPFIND"]})))])
+
+
+def test_without_a_member_roll_in_the_files_nobody_is_missing_from_it():
+    objects = [smcp(dataPlane={"mtls": True}), ksvc("team/web")]
+    assert "MESH-MEMBER-002" not in ids(objects)
+    assert "MESH-MEMBER-002" in ids(objects, live=True)

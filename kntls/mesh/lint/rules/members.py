@@ -43,7 +43,7 @@ def static_missing(world: World) -> Iterator[Hit]:
 def tenant_missing(world: World) -> Iterator[Hit]:
     """Policies do nothing where no sidecar enforces them, and its workloads have no identity others could admit. A
     tenant's namespace is one with a tenant's policies, or with workloads that ask for a sidecar."""
-    if not world.membership.ossm2:
+    if not world.membership.ossm2 or not (world.live or world.membership.told):
         return
     wanted = {each.namespace: each.found for each in reversed(world.members) if _asks(each)} | tenants(world)
     for namespace, found in wanted.items():
