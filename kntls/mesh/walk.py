@@ -98,7 +98,9 @@ class World:
         """What each proxy of the chain gets, if those before it let it pass."""
         token = call.token
         for index, (client, server) in enumerate(pairwise(chain)):
-            yield self._arrow(client, server, call, token, first=index == 0)
+            on_the_way = index < len(chain) - 2
+            here = call if on_the_way else replace(call, gateway_port=None)
+            yield self._arrow(client, server, here, token, first=index == 0)
             token = self._forwarded(server, token)
 
     def _arrow(self, client: Workload, server: Workload, call: Call, token: Token | None, *, first: bool) -> Arrow:

@@ -105,7 +105,9 @@ def _twins_outside(question: Question, scene: Topology) -> list[str]:
 
 def _enters_in_plaintext(each: Explained) -> bool:
     first = each.verdict.hops[0]
-    return is_gateway(first.server) and first.request.peer is None and first.decision.allowed
+    return (
+        len(each.route.chain) > 2 and is_gateway(first.server) and first.request.peer is None and first.decision.allowed
+    )
 
 
 def wrap(text: str, indent: str) -> list[str]:

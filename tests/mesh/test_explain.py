@@ -212,6 +212,30 @@ status: {phase: Running}
 """
 
 
+def test_a_gateway_that_is_called_itself_is_called_at_its_own_port():
+    gateway = """
+{apiVersion: apps/v1, kind: Deployment, metadata: {name: gw, namespace: istio-system},
+ spec: {template: {metadata: {labels: {istio: ingressgateway}}, spec: {containers: [{name: istio-proxy, image: i}]}}}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: gw, namespace: istio-system},
+ spec: {selector: {istio: ingressgateway}, ports: [{name: http2, port: 80, targetPort: 8080}]}}
+---
+"""
+    open_port = "{rules: [{to: [{operation: {ports: ['8080']}}]}]}"
+    text = gateway + policy("AuthorizationPolicy", "istio-system", "p", open_port)
+    world, scene = setting(text)
+    question = Question(find_source(scene, "internet/me", sidecar=False), find_target(scene, "istio-system/gw:80"))
+    found = explain(world, scene, question)
+    assert set(routes(found).values()) == {"200"}
+    assert "knative-local-gateway" not in "\n".join(verdicts.text(question, scene, found))
+
+
+def test_a_rule_that_is_wider_on_tcp_names_its_field_as_it_is_written():
+    deny = "{action: DENY, rules: [{from: [{source: {notRequestPrincipals: ['*']}}]}]}"
+    (found,) = ask(TENANTS + policy("AuthorizationPolicy", "tenant-2", "d", deny), CURL, "tenant-2/curl:9000")
+    assert any("from[0].source.notRequestPrincipals is HTTP only" in remark for remark in found.remarks)
+
+
 class TestNamesAmongPods:
     def test_a_deployments_name_stands_for_its_pods(self):
         _, scene = setting(ISOLATED + PODS)

@@ -30,11 +30,16 @@ class Clause:
     def __str__(self) -> str:
         """`from[0].source.namespaces [a, b]`, as a person finds it in the policy."""
         values = self.terms.not_values if self.negated else self.terms.values
-        path, _, name = self.terms.path.rpartition(".")
-        shown = f"{path}.not{name[0].upper()}{name[1:]}" if self.negated and path else self.terms.path
-        key = f" {self.terms.attribute}" if not path else ""
-        negation = " not" if self.negated and not path else ""
-        return f"{shown}{key}{negation} [{', '.join(values)}]"
+        when = "." not in self.terms.path
+        key = f" {self.terms.attribute}" if when else ""
+        negation = " not" if self.negated and when else ""
+        return f"{field_of(self.terms, negated=self.negated)}{key}{negation} [{', '.join(values)}]"
+
+
+def field_of(terms: Terms, *, negated: bool) -> str:
+    """The field a term's plain or negated values stand in: `from[0].source.notNamespaces`, `when[0]`."""
+    path, _, name = terms.path.rpartition(".")
+    return f"{path}.not{name[0].upper()}{name[1:]}" if negated and path else terms.path
 
 
 @dataclass(frozen=True)
@@ -216,25 +221,26 @@ class _Maker:
     def _clauses(self, terms: Terms) -> Iterator[Clause]:
         family = _family(terms)
         for values, is_negated in ((terms.values, False), (terms.not_values, True)):
-            node = self._node(family, terms, values) if values else None
+            where = field_of(terms, negated=is_negated)
+            node = self._node(family, terms, values, where) if values else None
             if node is not None:
                 yield Clause(terms, is_negated, Not(node) if is_negated else node)
 
-    def _node(self, family: Family, terms: Terms, values: tuple[str, ...]) -> Node | None:
+    def _node(self, family: Family, terms: Terms, values: tuple[str, ...], where: str) -> Node | None:
         site = Site(terms.attribute, self.policy.namespace)
         if family.build_all is not None:
             build_all = family.build_all
-            return self._usable(terms, family, lambda: build_all(site, values))
+            return self._usable(where, family, lambda: build_all(site, values))
         build = family.build
         assert build is not None, f"{family.attribute} builds nothing"  # noqa: S101 - a mistake in the registry
-        nodes = (self._usable(terms, family, lambda value=value: build(site, value)) for value in values)
+        nodes = (self._usable(where, family, lambda value=value: build(site, value)) for value in values)
         found = tuple(node for node in nodes if node is not None)
         return Either(found) if found else None
 
-    def _usable(self, terms: Terms, family: Family, make: Any) -> Node | None:
+    def _usable(self, where: str, family: Family, make: Any) -> Node | None:
         try:
             if self.tcp and family.http_only:
-                raise Unusable(f"{terms.path} is HTTP only")
+                raise Unusable(f"{where} is HTTP only")
             made: Node = make()
         except Unusable as error:
             if self.policy.action is Action.ALLOW:

@@ -14,7 +14,7 @@ from typing import Any
 
 from kntls.mesh.authz import extauthz
 from kntls.mesh.authz.compiler import AnyRule, RuleSet, compile_set
-from kntls.mesh.authz.jwt import Token, verify
+from kntls.mesh.authz.jwt import Token, carried, verify
 from kntls.mesh.authz.methods import METHODS
 from kntls.mesh.authz.model import (
     Action,
@@ -201,7 +201,10 @@ class Engine:
         custom = self._custom(enforced, request, mode)
         if isinstance(custom, Decision):
             return custom
-        verdict = verify(enforced.tokens, None if _is_preflight(request) else token, now)
+        rules = enforced.tokens if not _is_preflight(request) else ()
+        if token is None:
+            rules, token = carried(rules, request)
+        verdict = verify(rules, token, now)
         if verdict.status != 200:
             return Decision(Cause.TOKEN, str(verdict.status), mode, detail=verdict.reason)
         if verdict.metadata:

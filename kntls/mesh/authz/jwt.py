@@ -6,17 +6,22 @@ invalid one never); envoy `source/extensions/filters/http/jwt_authn` (a wrong au
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import base64
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 from kntls.mesh.authz.matchers.metadata import JWT_FILTER, JWT_PAYLOAD
-from kntls.mesh.authz.model import JwtRule
+from kntls.mesh.authz.model import JwtRule, Request
 
 Claims = Mapping[str, Any]
 Token = Claims | str
 """A token's claims (its signature being good), or text that is no valid token."""
 
+_TOKEN = re.compile(r"[A-Za-z0-9_.=-]+")
 _SKEW = 60
 """Seconds by which clocks may differ (envoy `jwt_verify_lib`, kClockSkewInSecond)."""
 _SPACE_DELIMITED = ("permission", "scope")
@@ -49,6 +54,43 @@ def verify(rules: Sequence[JwtRule], token: Token | None, now: float | None = No
     if not fitting:
         return TokenVerdict(403, f"the token's audience {token.get('aud')!r} is not allowed")
     return TokenVerdict(200, metadata={JWT_FILTER: {JWT_PAYLOAD: _split(token, fitting[0])}})
+
+
+def carried(rules: Sequence[JwtRule], request: Request) -> tuple[tuple[JwtRule, ...], Token | None]:
+    """The token a request has in its headers, query or cookies, and the rules that look there.
+
+    Source: envoy `source/extensions/filters/http/jwt_authn/extractor.cc`. A signature cannot be judged here.
+    """
+    found = [(rule, next(_texts(rule, request), "")) for rule in rules]
+    looking = tuple(rule for rule, text in found if text)
+    text = next((text for _, text in found if text), "")
+    return looking, _claims(text) if text else None
+
+
+def _texts(rule: JwtRule, request: Request) -> Iterator[str]:
+    for name, prefix in rule.headers:
+        before, there, rest = request.headers.get(name, "").partition(prefix or " ")
+        if found := _TOKEN.search(rest if prefix and there else "" if prefix else before):
+            yield found[0]
+    query = dict(parse_qsl(request.path.partition("?")[2]))
+    cookies = dict(each.strip().partition("=")[::2] for each in request.headers.get("cookie", "").split(";"))
+    yield from (query[name] for name in rule.params if query.get(name))
+    yield from (cookies[name] for name in rule.cookies if cookies.get(name))
+
+
+def _claims(text: str) -> Token:
+    """The claims of a token, or the text where it is none."""
+    head, _, rest = text.partition(".")
+    payload, dot, _ = rest.partition(".")
+    try:
+        found = [json.loads(_decoded(part)) for part in (head, payload)]
+    except ValueError:
+        return text
+    return found[1] if dot and all(isinstance(each, dict) for each in found) else text
+
+
+def _decoded(part: str) -> bytes:
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
 def _well_formed(token: Claims) -> bool:

@@ -131,8 +131,11 @@ class JwtRule:
     audiences: tuple[str, ...] = ()
     space_delimited: tuple[str, ...] = ()
     """Claims split on spaces, besides `permission` and `scope`."""
-    header: str = "authorization"
-    prefix: str = "Bearer "
+    headers: tuple[tuple[str, str], ...] = (("authorization", "Bearer "),)
+    """Where a token may be: header, and what stands before the token."""
+    params: tuple[str, ...] = ("access_token",)
+    """Query parameters that may hold it."""
+    cookies: tuple[str, ...] = ()
     forward: bool = False
     """Whether the token goes on to the workload; otherwise this proxy takes it away."""
 

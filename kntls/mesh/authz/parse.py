@@ -113,14 +113,17 @@ def request_authentication(found: Resource) -> RequestAuthentication:
 
 
 def _jwt_rule(rule: Mapping[str, Any]) -> JwtRule:
-    headers = rule.get("fromHeaders") or [{"name": "authorization", "prefix": "Bearer "}]
+    headers = tuple(
+        (str(each.get("name") or "").lower(), str(each.get("prefix") or "")) for each in rule.get("fromHeaders") or ()
+    )
+    params, cookies = _strings(rule.get("fromParams")), _strings(rule.get("fromCookies"))
+    places: dict[str, Any] = {"headers": headers, "params": params, "cookies": cookies}
     return JwtRule(
         str(rule.get("issuer") or ""),
         _strings(rule.get("audiences")),
         _strings(rule.get("spaceDelimitedClaims")),
-        str(headers[0].get("name") or "").lower(),
-        str(headers[0].get("prefix") or ""),
-        bool(rule.get("forwardOriginalToken")),
+        forward=bool(rule.get("forwardOriginalToken")),
+        **(places if any(places.values()) else {}),  # Envoy has places of its own where none is given
     )
 
 

@@ -203,5 +203,7 @@ def _provider(rule: JwtRule, jwks: str) -> dict[str, Any]:
         "payload_in_metadata": "payload",
         "normalize_payload_in_metadata": {"space_delimited_claims": claims},
         "local_jwks": {"inline_string": jwks},
-        "from_headers": [{"name": rule.header, "value_prefix": rule.prefix}],
+        "from_headers": [{"name": name, "value_prefix": prefix} for name, prefix in rule.headers],
+        "from_params": list(rule.params),
+        "from_cookies": list(rule.cookies),
     }

@@ -77,16 +77,23 @@ class Oracle:
         """The code, and the path as the policies saw it. A request without a peer goes in plaintext."""
         context = None if request.peer is None else self._context(request.peer)
         if token is not None:
-            request = replace(request, headers={**request.headers, **self._carried(site, token)})
+            request = self._carrying(site, request, token)
         return ask(self._envoy.ports[site], request, context)
 
-    def _carried(self, site: str, token: Token) -> dict[str, str]:
-        """The token as a header, where the rule of its issuer looks for one."""
+    def _carrying(self, site: str, request: Request, token: Token) -> Request:
+        """The request with the token where the rule of its issuer looks for one."""
         found = next(each for each in self._sites if each.name == site)
         rules = found.engine.enforcement(found.workload).tokens
         issuer = token.get("iss") if not isinstance(token, str) else None
         rule = next((each for each in rules if each.issuer == issuer), rules[0] if rules else JwtRule(""))
-        return {rule.header: rule.prefix + (token if isinstance(token, str) else self._issuer.sign(token))}
+        text = token if isinstance(token, str) else self._issuer.sign(token)
+        if rule.headers:
+            name, prefix = rule.headers[0]
+            return replace(request, headers={**request.headers, name: prefix + text})
+        if rule.params:
+            mark = "&" if "?" in request.path else "?"
+            return replace(request, path=f"{request.path}{mark}{rule.params[0]}={text}")
+        return replace(request, headers={**request.headers, "cookie": f"{rule.cookies[0]}={text}"})
 
     def _start_echo(self) -> int:
         server = self._stack.enter_context(_EchoServer((LOOPBACK, 0), _Hello))

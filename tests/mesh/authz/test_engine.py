@@ -1,5 +1,8 @@
 """What becomes of one request: order of actions, scopes, identities, tokens, modes."""
 
+import base64
+import json
+
 import pytest
 import yaml
 
@@ -224,6 +227,12 @@ class TestTokens:
     def test_scope_and_permission_are_lists_of_words(self):
         rule = "A foo/p {rules: [{when: [{key: 'request.auth.claims[scope]', values: [read]}]}]}"
         assert decide(ISSUER, rule, token={"iss": "i", "scope": "write read"}).code == "200"
+
+    def test_a_token_in_a_header_is_read_and_counts_as_signed(self):
+        parts = (json.dumps(each).encode() for each in ({"alg": "ES256"}, {"iss": "i", "sub": "me"}))
+        text = ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
+        assert decide(ISSUER, NEEDS_TOKEN, headers={"authorization": f"Bearer {text}.signature"}).code == "200"
+        assert decide(ISSUER, NEEDS_TOKEN, headers={"authorization": f"Bearer {text}"}).code == "401"
 
     def test_a_subject_that_is_missing_is_no_request_principal(self):
         assert decide(ISSUER, NEEDS_TOKEN, token={"iss": "i"}).code == "403"
