@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -126,11 +127,11 @@ def create(
         f"istiod.{root_namespace}.svc",
     )
     root, ca = make(wanted, _now(), given)
-    paths = write(directory, files(root, ca))
+    contents = files(root, ca)
     if given is None:
-        paths += write(
-            f"{directory.rstrip('/')}-root", {ROOT_KEY: root.key_pem(), "root-cert.pem": root.certificate.pem()}
-        )
+        beside = f"../{Path(directory).resolve().name}-root"
+        contents |= {f"{beside}/{ROOT_KEY}": root.key_pem(), f"{beside}/root-cert.pem": root.certificate.pem()}
+    paths = write(directory, contents)
     for path in paths:
         typer.echo(path)
     if given is None:

@@ -68,21 +68,39 @@ def _group(rule: Described, findings: Sequence[Finding], paint: Paint, docs: str
     mark, style = MARKS[min((each.severity for each in findings), key=list(Severity).index)]
     lines = [f"{paint(mark, style)} {paint(rule.id, 'bold')} {rule.title}"]
     for each in findings:
-        place = f" ({each.location})" if each.location else ""
-        lines += _wrapped(f"{each.object}{place}: {each.reason}", "    ")
+        lines += _wrapped(f"{_where(each)}: {each.reason}", "    ")
     lines += _wrapped(f"fix: {rule.fix}", "    ")
     return [*lines, f"    see {docs}#{rule.id.lower()}", ""]
 
 
+def _where(finding: Finding) -> str:
+    """The object and the place where it stands, or the one of them that is known."""
+    if finding.object is None:
+        return finding.location
+    return f"{finding.object} ({finding.location})" if finding.location else str(finding.object)
+
+
 def _wrapped(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_long_words=False)
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def short(findings: Sequence[Finding]) -> str:
     """One line a finding, for grep and editors: `file: severity: ID: object: reason`."""
     return "".join(
-        f"{each.location or '-'}: {each.severity}: {each.id}: {each.object}: {each.reason}\n" for each in findings
+        ": ".join(filter(None, (each.location or "-", each.severity, each.id, _name(each), each.reason))) + "\n"
+        for each in findings
     )
+
+
+def _name(finding: Finding) -> str:
+    return str(finding.object) if finding.object else ""
 
 
 def body(findings: Sequence[Finding], unread: Iterable[Unread]) -> dict[str, Any]:
@@ -92,7 +110,7 @@ def body(findings: Sequence[Finding], unread: Iterable[Unread]) -> dict[str, Any
             {
                 "id": each.id,
                 "severity": each.severity.value,
-                "object": str(each.object),
+                "object": _name(each),
                 "reason": each.reason,
                 "fix": each.fix,
                 "location": each.location,
@@ -110,7 +128,7 @@ def junit(suite: str, findings: Sequence[Finding], rules: Iterable[Described]) -
 
 def _case(rule: Described, findings: Sequence[Finding]) -> JUnitCase:
     lines = [
-        f"{each.location} {each.object}: {each.reason}".strip()
+        f"{each.location} {_name(each)}".strip() + f": {each.reason}"
         for each in findings
         if each.severity is not Severity.INFO
     ]

@@ -36,6 +36,33 @@ def test_an_existing_root_can_sign(made, capsys):
     assert run(["mesh", "cacerts", "create", str(made / "bad"), *wrong]) == 4
 
 
+def test_where_one_file_is_in_the_way_none_is_written(made, capsys):
+    (made / "three-root").mkdir()
+    (made / "three-root" / "root-key.pem").write_text("kept")
+    assert run(["mesh", "cacerts", "create", str(made / "three")]) == 4
+    assert not (made / "three").exists()
+
+
+def test_a_ca_has_a_name_and_a_lifetime(made, capsys):
+    for wrong in (["--root-name", ""], ["--ca-name", " "], ["--lifetime", "0d"]):
+        assert run(["mesh", "cacerts", "create", str(made / "bad"), *wrong]) == 2
+    assert not (made / "bad").exists()
+
+
+def test_a_finding_on_a_directory_names_the_directory(made, capsys):
+    (made / "one" / "ca-key.pem").unlink()
+    assert run(["mesh", "cacerts", "validate", str(made / "one")]) == 1
+    out = capsys.readouterr().out
+    assert f"{made / 'one'}: ca-key.pem missing" in " ".join(out.split())
+    assert "None" not in out
+
+
+def test_a_difference_names_each_certificate_once(made, capsys):
+    assert run(["mesh", "cacerts", "diff", str(made / "one"), str(made / "two")]) == 1
+    line = next(line for line in capsys.readouterr().out.splitlines() if "CN=ca one" in line)
+    assert line.count("(") == 1
+
+
 def test_validate_answers_with_findings(made, capsys):
     assert run(["mesh", "cacerts", "validate", str(made / "one")]) == 0
     assert capsys.readouterr().out.endswith("nothing found\n")

@@ -214,7 +214,8 @@ def _outlives(ca: CaMaterial, context: Context) -> Iterator[str]:
     for each in dict.fromkeys((*ca.ca[:1], *ca.roots)):
         left = each.not_after - context.at
         if timedelta(0) <= left < context.workload_lifetime:
-            yield f"{each} ends in {left.total_seconds() / 3600:.0f} h"
+            rest = f"{left.days} days" if left.days > 1 else f"{left.total_seconds() / 3600:.0f} h"
+            yield f"{each} ends in {rest}"
 
 
 @_rule(16, WARNING, "A weak key or signature", "RSA of 2048 bits or ECDSA P-256, SHA-256 or better")

@@ -27,7 +27,7 @@ def compare(first: CaMaterial, second: CaMaterial) -> tuple[Difference, ...]:
 
 
 def _only(these: tuple[Certificate, ...], others: tuple[Certificate, ...]) -> tuple[str, ...]:
-    left = tuple(f"{each} ({each.short})" for each in these if each not in others)
+    left = tuple(str(each) for each in these if each not in others)
     return left or (("the same certificates in another order",) if these and set(these) == set(others) else ())
 
 

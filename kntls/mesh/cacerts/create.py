@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from kntls.errors import InputError, Refused
+from kntls.errors import InputError, Refused, UsageError
 from kntls.mesh.cacerts.material import CA_CERT, CA_KEY, CHAIN, ROOT
 from kntls.pki.create import KeyPair, issue, new_ca
 
@@ -32,8 +32,13 @@ class Wanted:
 def create(wanted: Wanted, at: datetime, root: KeyPair | None = None) -> tuple[KeyPair, KeyPair]:
     """A root (unless one is given) and an intermediate with path length 0 under it.
 
-    Raises `Refused` if the intermediate would outlive its root or carry its name.
+    Raises `UsageError` for an empty name or lifetime, `Refused` if the intermediate would outlive its root or carry its
+    name.
     """
+    if not (wanted.root_name.strip() and wanted.ca_name.strip()):
+        raise UsageError("a CA needs a name", fix="--root-name and --ca-name")
+    if min(wanted.root_lifetime, wanted.ca_lifetime) <= timedelta(0):
+        raise UsageError("a CA needs a lifetime", fix="--lifetime 730d")
     if wanted.root_name == wanted.ca_name:
         raise Refused("root and intermediate would have one name", fix="give them different common names")
     root = root or new_ca(wanted.root_name, lifetime=wanted.root_lifetime, key_type=wanted.key_type, at=at)
@@ -63,18 +68,18 @@ def files(root: KeyPair, ca: KeyPair, extra_roots: str = "") -> dict[str, str]:
 
 
 def write(directory: str, contents: Mapping[str, str]) -> list[str]:
-    """Write the files, keys readable by their owner only, and return their paths.
+    """Write the files (names may begin with `../` for a place beside it) and return their paths.
 
-    Raises `Refused` rather than overwrite a file, `InputError` where the directory cannot be written.
+    Keys are readable by their owner only. Raises `Refused` rather than overwrite a file, and then writes none;
+    `InputError` where the directory cannot be written.
     """
-    root = Path(directory)
-    paths = [root / name for name in contents]
+    paths = [Path(os.path.normpath(Path(directory) / name)) for name in contents]
     taken = [path for path in paths if path.exists()]
     if taken:
         raise Refused("would be overwritten", where=str(taken[0]), fix="choose another directory")
     try:
-        root.mkdir(parents=True, exist_ok=True)
         for path, text in zip(paths, contents.values(), strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
             mode = 0o600 if "key" in path.name else 0o644
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
                 file.write(text)
