@@ -157,3 +157,10 @@ def test_without_a_member_roll_in_the_files_nobody_is_missing_from_it():
     objects = [smcp(dataPlane={"mtls": True}), ksvc("team/web")]
     assert "MESH-MEMBER-002" not in ids(objects)
     assert "MESH-MEMBER-002" in ids(objects, live=True)
+
+
+def test_a_negated_field_is_named_as_it_is_written():
+    policy = ap("foo/p", deny(rule(source={"notRequestPrincipals": ["*"], "notNamespaces": ["a"]})))
+    reasons = {each.id: each.reason for each in found([policy])}
+    assert "uses notRequestPrincipals" in reasons["MESH-AUTHZ-003"]
+    assert "matches notNamespaces" in reasons["MESH-AUTHZ-003"]

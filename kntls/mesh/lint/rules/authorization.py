@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kntls.mesh.authz import Action, AuthorizationPolicy, MtlsMode, Rule, Terms
+from kntls.mesh.authz.compiler import field_of
 from kntls.mesh.authz.matchers import family_of
 from kntls.mesh.authz.methods import METHODS
 from kntls.mesh.authz.validation import problems
@@ -60,7 +61,9 @@ def _names(found: list[Terms]) -> str:
 
 def _shown(term: Terms) -> str:
     """How the policy writes it: a condition's key, or the field's name."""
-    return term.attribute if term.path.startswith("when") else term.path.rpartition(".")[2]
+    if term.path.startswith("when"):
+        return term.attribute
+    return field_of(term, negated=not term.values).rpartition(".")[2]
 
 
 @rule(
