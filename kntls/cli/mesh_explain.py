@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kntls.cli.mesh_input import load
+from kntls.cli.mesh_input import load, tenants_of, warn_of_empty
 from kntls.cli.options import READS, SIMPLE, TABLES, Common, group, with_common
 from kntls.cli.session import output_of
 from kntls.errors import ExitCode, UsageError
@@ -139,10 +139,9 @@ def matrix(
 
     output = output_of(common)
     world, scene, _ = _world(common)
-    tenants = dict(_pair(text, "=", "--tenant") for text in tenant or ())
-    found = measure(
-        world, scene, {name: tuple(spaces.split(",")) for name, spaces in tenants.items()}, sidecar=not no_sidecar
-    )
+    tenants = tenants_of(tenant or ())
+    warn_of_empty(scene.resources, tenants)
+    found = measure(world, scene, tenants, sidecar=not no_sidecar)
     if output == "html":
         typer.echo(isolation.html(found), nl=False)
     elif output in ("json", "yaml"):

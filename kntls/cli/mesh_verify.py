@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kntls.cli.mesh_input import input_of
+from kntls.cli.mesh_input import input_of, tenants_of, warn_of_empty
 from kntls.cli.options import CLUSTER, TABLES, Common, group, with_common
 from kntls.cli.session import connect, output_of, seconds
 from kntls.errors import ExitCode, UsageError
@@ -29,16 +29,6 @@ Tenants = Annotated[
     list[str] | None,
     typer.Option("--tenant", help="a tenant, as NAME=NS[,NS…]; repeatable", metavar="NAME=NS", show_default=False),
 ]
-
-
-def _tenants(given: list[str] | None) -> dict[str, tuple[str, ...]]:
-    found = {}
-    for text in given or ():
-        name, equals, spaces = text.partition("=")
-        if not (name and equals and spaces):
-            raise UsageError(f"not NAME=NS: {text!r}", where="--tenant")
-        found[name] = tuple(spaces.split(","))
-    return found
 
 
 def _world(resources: Resources, *, live: bool = True) -> tuple[World, Topology, Resources]:
@@ -74,7 +64,7 @@ def verify(
         raise UsageError(f"no such place: {on!r}", where="--on", fix="cluster or envoy")
     if (deploy or on == "cluster") and common.files:
         raise UsageError("-f reads from files; a cluster is needed to measure there", fix="use --on envoy")
-    wanted = _tenants(tenant)
+    wanted = tenants_of(tenant or ())
     if deploy and not wanted:
         raise UsageError("--deploy needs the tenants", fix="--tenant NAME=NAMESPACE, once for each")
     outcomes, wires = _on_envoy(common, wanted) if on == "envoy" else _live(common, wanted, deploy, image, curl_image)
@@ -89,6 +79,7 @@ def _on_envoy(common: Common, wanted: dict[str, tuple[str, ...]]) -> tuple[list[
     from kntls.mesh.verify.probes import probes, tenants
 
     found, live = input_of(common), not common.files
+    warn_of_empty(found, wanted)
     wanted = wanted or derived_tenants(_world(found, live=live)[1])
     filled, bare = with_services(found, wanted)
     if bare:

@@ -228,6 +228,19 @@ class TestMatrix:
         assert ["one", "two", "direct", "200", "LEAK"] in [line.split() for line in done.stdout.splitlines()]
         assert done.stdout.splitlines()[-1] == "16 cells: 8 as isolation demands, 8 not"
 
+    @pytest.mark.parametrize(
+        "tenants", [["one"], ["one="], ["=one"], ["a=one,"], ["a=one", "a=two"], ["a=one", "b=one"], ["a=one,one"]]
+    )
+    @pytest.mark.parametrize("command", ["matrix", "verify"])
+    def test_a_tenant_is_a_name_and_its_own_namespaces(self, command, tenants):
+        flags = [word for text in tenants for word in ("--tenant", text)]
+        done = kntls(command, "-f", "-", *flags, stdin=self.SERVICES)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+    def test_a_namespace_of_which_there_is_nothing_is_noted(self):
+        done = kntls("matrix", "-f", "-", "--tenant", "a=one", "--tenant", "b=tow", stdin=self.SERVICES)
+        assert done.stderr == "note: nothing in the input is in namespace tow\n"
+
     def test_html_is_one_page_with_every_cell(self):
         done = kntls("matrix", "-f", "-", "-o", "html", stdin=self.SERVICES)
         page = ElementTree.fromstring(done.stdout.split("\n", 1)[1].replace('<meta charset="utf-8">', ""))
