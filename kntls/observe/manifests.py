@@ -1,4 +1,4 @@
-"""Manifests as the objects they hold, each with the place where it stands: which files are read, and what is in lists."""
+"""Manifests as the objects they hold, each with its place: which files are read, and what is in lists."""
 
 from __future__ import annotations
 

@@ -41,21 +41,6 @@ def test_every_flag_says_what_it_takes(command, help_of):
     assert not re.findall(r"<[a-z]+>|\bTEXT\b(?!  +accepted)", help_of(*command))
 
 
-REQUIRED = {
-    "explain": ["--from", "a/b", "--to", "c/d:80"],
-    "compile": ["--workload", "a"],
-    "test": ["cases.json"],
-}
-
-
-@pytest.mark.parametrize("command", ["lint", "explain", "matrix", "verify", "status", "test", "compile"])
-def test_the_formats_the_help_names_are_those_there_are(command, help_of, capsys):
-    named = re.search(r"--output FORMAT\s+(.*?)\n  --", help_of(command), re.DOTALL)[1]
-    assert run(["mesh", command, *REQUIRED.get(command, []), "-o", "nonsense"]) == 2
-    accepted = re.search(r"one of (.*)\)", capsys.readouterr().err)[1]
-    assert re.split(r", | or ", " ".join(named.split())) == accepted.split(", ")
-
-
 @pytest.mark.parametrize("command", ["lint", "explain", "matrix", "status", "test", "compile"])
 def test_a_command_that_only_reads_offers_no_flags_for_changes(command, help_of):
     shown = help_of(command)

@@ -8,8 +8,9 @@ import pytest
 
 from kntls.errors import InputError
 from kntls.mesh import resources
+from kntls.observe.documents import documents
 from kntls.observe.files import from_files
-from kntls.observe.manifests import documents, objects, texts
+from kntls.observe.manifests import objects, texts
 from tests.world import AT
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n"
