@@ -17,7 +17,7 @@ def hurried() -> bool:
 
 def settle() -> float:
     """Seconds of traffic before and after what is watched."""
-    return 1 if hurried() else 5
+    return 0.5 if hurried() else 5
 
 
 def rate() -> float:
@@ -37,4 +37,4 @@ def default_waits() -> tuple[str, ...]:
 
 def short_waits() -> tuple[str, ...]:
     """Options of a rotation in which waiting is not the point."""
-    return ("--soak", "1s", "--grace", "1s") if hurried() else ("--soak", "5s", "--grace", "10s")
+    return ("--soak", "0.5s", "--grace", "1s") if hurried() else ("--soak", "5s", "--grace", "10s")

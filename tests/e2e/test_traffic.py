@@ -38,7 +38,7 @@ def server() -> Iterator[ThreadingHTTPServer]:
 
 
 def send(gateway: Gateway, *services: Service, longer_than_drain_every: float = 0) -> Traffic:
-    sent = Traffic(gateway, services, rate=20, limit=20, longer_than_drain_every=longer_than_drain_every)
+    sent = Traffic(gateway, services, rate=100, limit=20, longer_than_drain_every=longer_than_drain_every)
     with sent:
         while sent.figures.total < 20 and sent.now() < 20:
             time.sleep(0.05)

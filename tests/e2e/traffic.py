@@ -162,7 +162,7 @@ class Traffic:
     async def _follow(self) -> None:
         while self.trust and not self._stop.is_set():
             self.gateway = replace(self.gateway, ca=await asyncio.to_thread(self.trust))
-            await asyncio.sleep(1)
+            await asyncio.to_thread(self._stop.wait, 1)
 
     async def _run(self) -> None:
         tasks: set[asyncio.Task[None]] = {asyncio.create_task(self._follow())}

@@ -40,7 +40,7 @@ def minute_passes(cluster: subprocess.Popen[str]) -> Iterator[Callable[[], None]
     cluster.send_signal(signal.SIGUSR1)
 
     def end() -> None:
-        time.sleep(3)
+        time.sleep(2)
         cluster.send_signal(signal.SIGUSR2)
 
     yield end

@@ -1,12 +1,14 @@
 """The lab answers as the real API server did when the transcripts were recorded."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from kntls.lab import Lab
+from kntls.lab.api.watches import Options
 from tests.lab.conformance import replay
 
 COMPONENTS = ("12-", "13-")
@@ -19,8 +21,17 @@ DOCS = Path(__file__).parents[2] / "docs" / "lab.md"
 
 @pytest.fixture(scope="module")
 def bare():
-    with Lab() as lab:
+    with Lab() as lab, pytest.MonkeyPatch.context() as patch:
+        hurry_watches(lab, patch)
         yield replay.Server(lab.kubeconfig)
+
+
+def hurry_watches(lab, patch):
+    """Watches that last a tenth of the seconds they are asked for: a transcript does not say how long they took."""
+    whole, changed = Options.of, lab.store.history.changed
+    wait = changed.wait
+    patch.setattr(Options, "of", lambda request: replace(whole(request), seconds=whole(request).seconds / 10))
+    patch.setattr(changed, "wait", lambda seconds: wait(seconds / 20))
 
 
 @pytest.fixture(scope="module")

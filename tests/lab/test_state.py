@@ -16,15 +16,31 @@ from kntls.lab import state as background
 from kntls.report.schemas import schema
 
 
-@pytest.fixture
-def kntls(tmp_path):
-    environment = {**os.environ, "KNTLS_LAB_HOME": str(tmp_path / "lab"), "PATH": "/usr/bin:/bin"}
+def program(home):
+    """`kntls lab`, with its state in that directory."""
+    environment = {**os.environ, "KNTLS_LAB_HOME": str(home), "PATH": "/usr/bin:/bin"}
 
     def run(*arguments, stdin=None, **more):
         command = [sys.executable, "-m", "kntls", "lab", *arguments]
         options = {"capture_output": True, "text": True, "check": False, "input": stdin}
         return subprocess.run(command, env={**environment, **more}, **options)
 
+    return run
+
+
+@pytest.fixture
+def kntls(tmp_path):
+    run = program(tmp_path / "lab")
+    yield run
+    if (tmp_path / "lab" / "state.json").exists():
+        run("down")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """The same where a lab runs, which nobody may list Secrets of."""
+    run = program(tmp_path_factory.mktemp("running"))
+    run("up", "--fault", "error=418@list:secrets")
     yield run
     run("down")
 
@@ -50,9 +66,8 @@ def test_up_prints_a_kubeconfig_that_works_and_down_ends_it(kntls, tmp_path):
     assert kntls("status").returncode == 3
 
 
-def test_run_ends_with_the_commands_own_exit_code(kntls):
-    kntls("up")
-    assert kntls("run", "--", "sh", "-c", "exit 7").returncode == 7
+def test_run_ends_with_the_commands_own_exit_code(running):
+    assert running("run", "--", "sh", "-c", "exit 7").returncode == 7
 
 
 def test_run_without_a_lab_says_how_to_get_one(kntls):
@@ -61,20 +76,18 @@ def test_run_without_a_lab_says_how_to_get_one(kntls):
     assert one_line(done) == "kntls: no lab is running (fix: kntls lab up)"
 
 
-def test_a_program_that_is_not_there_is_named(kntls):
-    kntls("up")
-    done = kntls("run", "--", "no-such-program")
+def test_a_program_that_is_not_there_is_named(running):
+    done = running("run", "--", "no-such-program")
     assert done.returncode == 3
     assert "no such program: no-such-program" in one_line(done)
 
 
-def test_a_second_lab_is_refused_and_the_first_left_alone(kntls):
-    kntls("up")
-    before = kntls("status", "-o", "json").stdout
-    done = kntls("up")
+def test_a_second_lab_is_refused_and_the_first_left_alone(running):
+    before = running("status", "-o", "json").stdout
+    done = running("up")
     assert done.returncode == 4
     assert "running already" in one_line(done)
-    assert kntls("status", "-o", "json").stdout == before
+    assert running("status", "-o", "json").stdout == before
 
 
 def test_a_port_in_use_is_named(kntls):
@@ -164,9 +177,8 @@ def test_a_copy_says_what_it_dropped_and_is_laid_out_as_its_original(kntls, tmp_
     assert sorted(os.listdir(tmp_path / "lab")) == ["kubeconfig", "lock", "log", "state.json"]
 
 
-def test_faults_given_to_up_happen(kntls):
-    kntls("up", "--fault", "error=418@list:secrets")
-    done = kntls("run", "--", "kubectl", "get", "secrets")
+def test_faults_given_to_up_happen(running):
+    done = running("run", "--", "kubectl", "get", "secrets")
     assert done.returncode == 1
     assert "asked to fail" in done.stderr
 

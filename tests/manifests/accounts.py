@@ -42,8 +42,9 @@ def kubeconfig(name: str, directory: Path) -> Path:
 
 
 def kntls(config: Path, *arguments: str, seconds: float = 600) -> subprocess.CompletedProcess[str]:
-    """Run the CLI with that kubeconfig."""
-    command = [sys.executable, "-m", "kntls", *arguments, "--kubeconfig", str(config)]
+    """Run the CLI with that kubeconfig; KNTLS_E2E_PROGRAM may name another module than `kntls`."""
+    program = os.environ.get("KNTLS_E2E_PROGRAM", "kntls")
+    command = [sys.executable, "-m", program, *arguments, "--kubeconfig", str(config)]
     environment = {key: value for key, value in os.environ.items() if key != "KUBECONFIG"}
     return subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=seconds, check=False

@@ -23,7 +23,9 @@ def configs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     with ExitStack() as stack:
         if request.param == "lab":
             lab = stack.enter_context(Lab.whole())
-            stack.enter_context(pytest.MonkeyPatch.context()).setenv("KNTLS_E2E_KUBECONFIG", str(lab.kubeconfig))
+            environment = stack.enter_context(pytest.MonkeyPatch.context())
+            environment.setenv("KNTLS_E2E_KUBECONFIG", str(lab.kubeconfig))
+            environment.setenv("KNTLS_E2E_PROGRAM", "tests.lab.hurried")
         accounts.install()
         accounts.account("viewer", "kntls-view")
         accounts.account("rotator", "kntls-view", "kntls-rotate")

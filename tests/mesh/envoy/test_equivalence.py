@@ -15,7 +15,7 @@ from kntls.mesh.envoy.oracle import Oracle
 from kntls.mesh.world import build
 from tests.mesh import strategies
 
-WORLDS, REQUESTS = 3, 8
+WORLDS, REQUESTS = 6, 8
 WORKLOAD = Workload("web", "a", labels=strategies.WORKLOAD_LABELS)
 UNHURRIED = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
 seen = Counter()
@@ -53,7 +53,7 @@ def differences(batch):
                     yield real, decision, request, token, mesh, objects
 
 
-@settings(max_examples=14, **UNHURRIED)
+@settings(max_examples=7, **UNHURRIED)
 @given(batches)
 def test_the_evaluator_says_what_a_real_envoy_does(batch):
     assert list(differences(batch)) == []
@@ -61,7 +61,7 @@ def test_the_evaluator_says_what_a_real_envoy_does(batch):
 
 @pytest.mark.nightly
 @pytest.mark.timeout(1200)
-@settings(max_examples=210, **UNHURRIED)
+@settings(max_examples=105, **UNHURRIED)
 @given(batches)
 def test_the_evaluator_says_what_a_real_envoy_does_on_thousands_of_pairs(batch):
     assert list(differences(batch)) == []
