@@ -313,7 +313,7 @@ def _components(facts: Facts) -> Iterator[ObjectRef]:
     needs=(CONFIG_MAP, DEPLOYMENT),
     when=(INSTALLED,),
     phase=Phase.BOTH,
-    causes=("KN-SERVE-001",),
+    causes=("KN-SERVE-001", "KN-CONFIG-014"),
     why="Controller, webhook, activator, net-kourier and the gateway each have a part in every certificate and every "
     "request.",
     remedy="Look at the Deployment's pods and their logs.",
@@ -335,7 +335,7 @@ def available(facts: Facts) -> Iterator[Problem]:
     needs=(CONFIG_MAP, POD),
     when=(INSTALLED,),
     phase=Phase.BOTH,
-    causes=("KN-SERVE-009", "KN-SERVE-001"),
+    causes=("KN-SERVE-009", "KN-SERVE-001", "KN-CONFIG-014"),
     why="The activator ends at start without its Secret and crashes on a `ca.crt` that is not PEM; the controller ends "
     "without cert-manager's CRDs; net-kourier ends without any valid CA.",
     remedy="The last lines of the previous container's log name the reason.",

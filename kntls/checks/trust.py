@@ -243,7 +243,7 @@ def not_empty(facts: Facts) -> Iterator[Problem]:
     ERROR,
     needs=EFFECTIVE,
     when=(INSTALLED,),
-    causes=("KN-TRUST-003", "KN-SERVE-001", "KN-SERVE-009", "KN-SERVE-010", "KN-RESTART-002"),
+    causes=("KN-TRUST-003", "KN-SERVE-001", "KN-SERVE-009", "KN-SERVE-010", "KN-RESTART-002", "KN-CONFIG-014"),
     why="Text in it that is not PEM is a nil pointer in every activator: all of them crash at once, and again at every "
     "start. cert-manager does not mend the Secret by itself.",
     remedy="`kntls check --fix KN-TRUST-006` has the certificate issued again, which writes `ca.crt` anew.",

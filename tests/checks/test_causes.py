@@ -8,7 +8,7 @@ from kntls.checks.run import run
 from kntls.model import kinds as k
 from kntls.pki.create import KeyPair
 from tests.checks.breakages import _unreconciled
-from tests.world import CA, RESOURCES, World, ca, condition, healthy, leaf, tls_secret
+from tests.world import CA, OPERATOR, RESOURCES, World, ca, condition, healthy, leaf, tls_secret
 
 TEAM_A = ("kn-user-team-a", "data-plane.knative.dev")
 
@@ -77,6 +77,14 @@ def test_a_ca_nobody_trusts_explains_the_leaves_it_signed() -> None:
     world.switch("ca2")
     world.sign("serving-certs", "team-a", ca("ca2"))
     assert roots(world) == {"KN-TRUST-020"}
+
+
+def test_an_operator_that_is_not_ready_for_a_component_says_nothing_new() -> None:
+    world = healthy(OPERATOR)
+    world.get(k.DEPLOYMENT, "webhook", world.serving)["spec"]["replicas"] = 0
+    status = world.get(k.KNATIVE_SERVING, "knative-serving", world.serving)["status"]
+    status["conditions"] = [condition("Ready", "False", message="waiting for deployments")]
+    assert roots(world) == {"KN-SERVE-009"}
 
 
 def test_a_ca_that_cannot_sign_need_not_be_trusted() -> None:
