@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from difflib import get_close_matches
+from shlex import quote
 
 from kntls.checks.check import (
     ERROR,
@@ -52,6 +53,8 @@ GONE = {
     "system-internal-tls-allow-serve-mode": "read by nothing; serve mode is allowed since 1.21",
 }
 """Keys that once, or only in tests, existed."""
+NO = frozenset({"", "disabled", "disable", "false", "no", "off", "none", "0", "f", "n"})
+"""How people say that a flag is off."""
 PROTOCOLS = ("enabled", "redirected", "disabled")
 VALIDATED = "app.kubernetes.io/component"
 """With `app.kubernetes.io/name`, what the webhook selects ConfigMaps by (serving `configmap-validation.yaml`)."""
@@ -94,6 +97,11 @@ def present(facts: Facts) -> Iterator[Problem]:
             yield Problem(facts.config_ref(name), "there is no such ConfigMap", "apply the release's serving-core.yaml")
 
 
+def _meant(value: str) -> str:
+    """What whoever wrote a flag most likely meant."""
+    return "Disabled" if value.strip().lower() in NO else "Enabled"
+
+
 @check(
     "KN-CONFIG-003",
     "the flags of both internal surfaces have legal values",
@@ -115,7 +123,7 @@ def legal_flags(facts: Facts) -> Iterator[Problem]:
     for surface in (Surface.CLUSTER_LOCAL, Surface.SYSTEM_INTERNAL):
         if data.get(surface.flag, "").lower() not in ("", "enabled", "disabled"):
             reason = f"{surface.flag} is {data[surface.flag]!r}: components that start with it crash"
-            fix = facts.set_config(CONFIG_NETWORK, surface.flag, "Enabled")
+            fix = facts.set_config(CONFIG_NETWORK, surface.flag, _meant(data[surface.flag]))
             yield Problem(facts.config_ref(), reason, fix)
 
 
@@ -133,7 +141,7 @@ def external_flag(facts: Facts) -> Iterator[Problem]:
     """Values that look like on and mean off."""
     data = facts.config(CONFIG_NETWORK)
     for key in EXTERNAL_SPELLINGS:
-        if key in data and data[key].lower() not in ("", "enabled", "disabled"):
+        if data.get(key, "").lower() != "enabled" and _meant(data.get(key, "")) == "Enabled":
             fix = facts.set_config(CONFIG_NETWORK, key, "Enabled")
             yield Problem(facts.config_ref(), f"{key} is {data[key]!r}, which means Disabled", fix)
 
@@ -146,14 +154,17 @@ def external_flag(facts: Facts) -> Iterator[Problem]:
     when=(INSTALLED,),
     phase=Phase.BOTH,
     why=f'`{LEGACY_FLAG}: "true"` turns the surface on even where `system-internal-tls: Disabled` says otherwise.',
-    remedy="Remove the legacy key; set `system-internal-tls` to what you want.",
+    remedy="Say with `system-internal-tls` what you want, and remove the legacy key; `kntls disable` does both.",
 )
 def legacy_flag(facts: Facts) -> Iterator[Problem]:
     """The legacy key against the new one."""
     value = facts.config(CONFIG_NETWORK).get(Surface.SYSTEM_INTERNAL.flag, "")
     if facts.settings and facts.settings.legacy and value.lower() != "enabled":
         reason = f"{LEGACY_FLAG} turns it on although {Surface.SYSTEM_INTERNAL.flag} is {value or 'not set'!r}"
-        yield Problem(facts.config_ref(), reason, facts.set_config(CONFIG_NETWORK, LEGACY_FLAG, None))
+        # To take the key away alone would turn the surface off under running activators.
+        same = facts.set_config(CONFIG_NETWORK, Surface.SYSTEM_INTERNAL.flag, "Enabled", **{LEGACY_FLAG: None})
+        fix = f"kntls disable --{Surface.SYSTEM_INTERNAL}" if value else same
+        yield Problem(facts.config_ref(), reason, fix)
 
 
 @check(
@@ -323,7 +334,7 @@ def no_drift(facts: Facts) -> Iterator[Problem]:
         for key, value in _wanted(_owner(facts), ref.name).items():
             if data.get(key, "").strip() != value.strip():
                 reason = f"{key} is {data.get(key)!r}, the KnativeServing says {value!r} and the operator will win"
-                fix = f"kubectl patch {ref.kubectl} --type merge -p '{json.dumps({'data': {key: value}})}'"
+                fix = f"kubectl patch {ref.kubectl} --type merge -p {quote(json.dumps({'data': {key: value}}))}"
                 yield Problem(ref, reason, fix)
 
 
@@ -413,7 +424,8 @@ def http_protocol(facts: Facts) -> Iterator[Problem]:
     data = facts.config(CONFIG_NETWORK)
     for key in ("http-protocol", "httpProtocol"):
         if data.get(key, "enabled").lower() not in ("", *PROTOCOLS):
-            fix = facts.set_config(CONFIG_NETWORK, key, "Enabled")
+            close = get_close_matches(data[key].lower(), PROTOCOLS[:2], 1) or ["enabled"]
+            fix = facts.set_config(CONFIG_NETWORK, key, close[0].title())
             yield Problem(facts.config_ref(), f"{key} is {data[key]!r}", fix)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from shlex import quote
 from typing import Any
 
 from kntls.certmanager.authority import Authority, authority_in, secret_of
@@ -100,15 +101,18 @@ class Facts:
         """The reference of one of Knative's ConfigMaps."""
         return ObjectRef(CONFIG_MAP, name, self.serving)
 
-    def set_config(self, name: str, key: str, value: str | None) -> str:
-        """The command that sets (or, for None, removes) one key, where whoever owns the configuration keeps it."""
+    def set_config(self, name: str, key: str, value: str | None, **more: str | None) -> str:
+        """The command that sets (or, for None, removes) keys, where whoever owns the configuration keeps them."""
+        data = {key: value, **more}
         if self.installation and self.installation.flavour != Flavour.UPSTREAM and self.installation.operator:
-            short = name.removeprefix("config-")
-            patch: dict[str, Any] = {"spec": {"config": {short: {key: value}}}}
+            config = dig(self.observation.find(self.installation.operator) or {}, "spec", "config", default={})
+            # Where it has the long name, the short one is ignored (operator `config_maps.go`).
+            spelling = name if name in config else name.removeprefix("config-")
+            patch: dict[str, Any] = {"spec": {"config": {spelling: data}}}
             target = self.installation.operator.kubectl
         else:
-            patch, target = {"data": {key: value}}, self.config_ref(name).kubectl
-        return f"kubectl patch {target} --type merge -p '{json.dumps(patch)}'"
+            patch, target = {"data": data}, self.config_ref(name).kubectl
+        return f"kubectl patch {target} --type merge -p {quote(json.dumps(patch))}"
 
     @cached_property
     def issuers(self) -> dict[Surface, IssuerRef]:

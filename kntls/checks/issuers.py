@@ -60,7 +60,7 @@ def _lint(facts: Facts, codes: Collection[str], fix: str) -> Iterator[Problem]:
         )
         for problem in found:
             if problem.code in codes:
-                yield Problem(ca.secret, problem.text, fix.format(issuer=name, secret=ca.secret.name))
+                yield Problem(ca.secret, problem.text, fix.format(issuer=name, secret=ca.secret.kubectl))
 
 
 def _ca_certificates(facts: Facts) -> Iterator[tuple[str, Object]]:
@@ -289,7 +289,7 @@ def outlives(facts: Facts) -> Iterator[Problem]:
 )
 def one_line(facts: Facts) -> Iterator[Problem]:
     """Chains cert-manager or clients refuse."""
-    fix = "kubectl edit secret {secret}  # the signer first, then what is above it"
+    fix = "kubectl edit {secret}  # the signer first, then what is above it"
     yield from _lint(facts, {"broken-chain", "foreign-ca-crt", "path-length"}, fix)
 
 

@@ -333,7 +333,8 @@ def no_keys(facts: Facts) -> Iterator[Problem]:
     for bundle in (*bundles(facts.observation), *facts.published):
         for key, text in bundle.data.items():
             if has_private_key(text):
-                yield Problem(bundle.ref, f"key {key} holds a private key", "kntls rotate-ca --new-secret NAME")
+                fix = f"kubectl edit {bundle.ref.kubectl}  # remove it; a CA's: then kntls rotate-ca --new-secret NAME"
+                yield Problem(bundle.ref, f"key {key} holds a private key", fix)
 
 
 @check(
@@ -612,7 +613,7 @@ def beside_kourier(facts: Facts) -> Iterator[Problem]:
     when=(INSTALLED,),
     causes=("KN-TRUST-001", "KN-TRUST-005", "KN-TRUST-007", "KN-TRUST-020", "KN-TRUST-021", "KN-SERVE-003"),
     why="Activator and net-kourier look for ConfigMaps with the label. A Secret that carries it is read by nobody.",
-    remedy="Put its certificates into the trust bundle: `kntls trust add`.",
+    remedy="Put its CAs into the trust bundle with `kntls trust add`, and take the label away.",
 )
 def no_secrets(facts: Facts) -> Iterator[Problem]:
     """Secrets with the label, in namespaces whose bundles are read."""
@@ -620,9 +621,11 @@ def no_secrets(facts: Facts) -> Iterator[Problem]:
     for obj in facts.observation.all(SECRET, label=TRUST_BUNDLE_LABEL):
         if namespace_of(obj) in spaces:
             ref = ObjectRef(SECRET, name_of(obj), namespace_of(obj))
-            yield Problem(
-                ref, "nobody reads trust from a Secret", f"kntls trust add --ca FILE; kubectl delete {ref.kubectl}"
-            )
+            held = dig(obj, "data", default={})
+            key = next((key for key in ("ca.crt", "tls.crt") if held.get(key)), "")
+            add = _add(ref, key) if key else "kntls trust add --ca FILE"
+            fix = f"{add}; kubectl label {ref.kubectl} {TRUST_BUNDLE_LABEL}-"
+            yield Problem(ref, "nobody reads trust from a Secret", fix)
 
 
 @check(

@@ -13,7 +13,7 @@ from kntls.checks import CHECKS
 from kntls.checks.facts import Facts
 from kntls.checks.kcerts import routing_kcert
 from kntls.model import kinds as k
-from tests.world import AT, OPERATOR, World, ca, healthy, leaf
+from tests.world import AT, LOCAL, OPERATOR, World, ca, healthy, leaf, tls_secret
 
 KEY = "knative-ca-bundle.pem"
 TEAM_A = ("kn-user-team-a", "data-plane.knative.dev")
@@ -109,6 +109,55 @@ def test_drift_is_settled_as_the_operator_would() -> None:
     command = fix(world, "KN-CONFIG-012")
     assert "configmaps/config-network" in command
     assert json.loads(shlex.split(command)[-1]) == {"data": {"system-internal-tls": "Enabled"}}
+
+
+def test_a_key_is_set_under_the_name_that_the_operator_reads() -> None:
+    world = healthy(OPERATOR)
+    config = world.get(k.KNATIVE_SERVING, "knative-serving", world.serving)["spec"]["config"]
+    world.config()["certificate-class"] = config["network"]["certificate-class"] = "other.example"
+    assert '"config": {"network":' in fix(world, "KN-CONFIG-009")
+    config["config-network"] = config.pop("network")
+    assert '"config": {"config-network":' in fix(world, "KN-CONFIG-009")
+
+
+@pytest.mark.parametrize("value", ["false", "off", "Disabled ", "no"])
+def test_a_flag_that_says_no_is_not_turned_on(value: str) -> None:
+    world = healthy(surfaces=(LOCAL,))
+    world.config()["external-domain-tls"] = value
+    assert not [*CHECKS["KN-CONFIG-004"].judge(Facts(world.observation()))]
+    world.config()["system-internal-tls"] = value
+    assert '{"system-internal-tls": "Disabled"}' in fix(world, "KN-CONFIG-003")
+
+
+def test_the_legacy_flag_is_replaced_by_what_is_in_effect() -> None:
+    world = healthy()
+    del world.config()["system-internal-tls"]
+    world.config()["internal-encryption"] = "true"
+    patch = json.loads(shlex.split(fix(world, "KN-CONFIG-005"))[-1])
+    assert patch == {"data": {"internal-encryption": None, "system-internal-tls": "Enabled"}}
+    world.config()["system-internal-tls"] = "Disabled"
+    assert fix(world, "KN-CONFIG-005") == "kntls disable --system-internal"
+
+
+def test_a_protocol_is_corrected_to_the_nearest() -> None:
+    world = healthy()
+    world.config()["http-protocol"] = "redirect"
+    assert '"Redirected"' in fix(world, "KN-CONFIG-016")
+
+
+def test_a_secret_in_a_command_has_its_namespace() -> None:
+    world = healthy()
+    world.put_secret(tls_secret("ca1", "cert-manager", ca(), ca("other")))
+    assert fix(world, "KN-ISSUER-011").startswith("kubectl edit secrets/ca1 -n cert-manager")
+
+
+def test_a_labelled_secret_is_added_and_unlabelled_never_deleted() -> None:
+    world = healthy()
+    labels = {"networking.knative.dev/trust-bundle": "true"}
+    world.put_secret(tls_secret("roots", world.serving, ca(), ca(), labels=labels))
+    command = fix(world, "KN-TRUST-024")
+    assert command.endswith("; kubectl label secrets/roots -n knative-serving networking.knative.dev/trust-bundle-")
+    assert "delete" not in command
 
 
 def test_what_is_scaled_to_none_is_scaled_up() -> None:
