@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterator
 
 from kntls.certmanager.authority import Authority, authority_in, is_current
 from kntls.certmanager.issuers import Answer, kind_of
+from kntls.certmanager.manifests import CA_ISSUER
 from kntls.checks.check import ERROR, KEYS, MANAGED, ON, SIGNING, WARNING, Condition, Problem, check
 from kntls.checks.facts import LEAF_LIFETIME, Facts, parse_time
-from kntls.knative.config import DEFAULT_ISSUER
+from kntls.knative.config import DEFAULT_ISSUER, render_issuer_ref
 from kntls.knative.names import CONFIG_CERTMANAGER, LEGACY_SAN, ROUTING_SAN, Surface
 from kntls.model.kinds import CERTIFICATE, CLUSTER_ISSUER, CONFIG_MAP, DEPLOYMENT, SECRET
 from kntls.model.objects import Object, ObjectRef, condition, dig, is_true, labels_of, name_of, namespace_of
@@ -75,13 +76,32 @@ def _ref(obj: Object) -> ObjectRef:
     return ObjectRef(CERTIFICATE, name_of(obj), namespace_of(obj))
 
 
+def _name_another(facts: Facts, surface: Surface) -> str:
+    """The command that names a CA issuer for a surface: one that other surfaces use, or any; else makes one first.
+
+    `kntls enable` would refuse to name another one while the surface is on.
+    """
+    found = [*facts.authorities, *(name for name, _ in _other_cas(facts))]
+    name = next(iter(found), CA_ISSUER)
+    change = facts.set_config(CONFIG_CERTMANAGER, surface.issuer_key, render_issuer_ref(name))
+    return change if found else f"kntls generate issuers | kubectl apply -f -; {change}"
+
+
 @check(
     "KN-ISSUER-001",
     "every issuer that Knative names exists",
     ERROR,
     needs=CONFIGURED,
     when=(ON,),
-    causes=("KN-KCERT-001", "KN-KCERT-004", "KN-ISSUER-006"),
+    causes=(
+        "KN-KCERT-001",
+        "KN-KCERT-004",
+        "KN-ISSUER-006",
+        "KN-SERVE-001",
+        "KN-SERVE-005",
+        "KN-SERVE-006",
+        "KN-SERVE-007",
+    ),
     why="Knative's default is ClusterIssuer `knative-selfsigned-issuer`, which nothing installs since 1.15: with an "
     "untouched `config-certmanager` every KCert stays un-Ready with `clusterissuer … not found`.",
     remedy="`kntls enable` creates the issuers and names them; or name an existing ClusterIssuer in "
@@ -93,7 +113,7 @@ def exists(facts: Facts) -> Iterator[Problem]:
         if ref.kind == CLUSTER_ISSUER.name and ref.name not in facts.named_issuers:
             by = "by default" if ref.name == DEFAULT_ISSUER else f"by key {surface.issuer_key} of {CONFIG_CERTMANAGER}"
             reason = f"it does not exist, but is named for {surface} {by}"
-            yield Problem(_named(ref.name), reason, f"kntls enable --{surface} --issuer NAME")
+            yield Problem(_named(ref.name), reason, _name_another(facts, surface))
 
 
 @check(
@@ -155,7 +175,8 @@ def fitting(facts: Facts) -> Iterator[Problem]:
         answer = kind.public_names if surface == Surface.EXTERNAL_DOMAIN else kind.internal_names
         if answer == Answer.NO:
             reason = f"{kind.name} does not do for {surface}: {kind.reason}"
-            yield Problem(_named(ref.name), reason, f"kntls enable --{surface} --issuer NAME  # a CA issuer")
+            lost = "" if surface == Surface.SYSTEM_INTERNAL else "  # Routes have no TLS until all is issued again"
+            yield Problem(_named(ref.name), reason, _name_another(facts, surface) + lost)
 
 
 @check(

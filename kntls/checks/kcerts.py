@@ -59,7 +59,7 @@ def _describe(ref: ObjectRef) -> str:
     ERROR,
     needs=(CONFIG_MAP, KCERT),
     when=(ON,),
-    causes=("KN-SERVE-005", "KN-SERVE-006", "KN-SERVE-007"),
+    causes=("KN-SERVE-001", "KN-SERVE-005", "KN-SERVE-006", "KN-SERVE-007"),
     why="A Route whose KCert is not Ready loses its TLS host at the gateway: `status.address.url` goes back to http.",
     remedy="Read the KCert's condition, then that of the Certificate of the same name.",
 )

@@ -139,7 +139,8 @@ def _fold(results: tuple[Result, ...], facts: Facts) -> tuple[Result, ...]:
     """Name the cause of each finding that another one explains: within a namespace, or where one of the two is the
     whole system's."""
     system = {"", facts.serving, facts.resources}
-    system |= set(facts.installation.trust_namespaces) if facts.installation else set()
+    if facts.installation:
+        system |= {*facts.installation.trust_namespaces, facts.installation.gateway_namespace}
     spaces = {result.check.id: {_space(entry.problem) for entry in result.found} for result in results if result.found}
     roots: dict[str, list[str]] = {}
     for id in spaces:

@@ -300,10 +300,14 @@ def _components(facts: Facts) -> Iterator[ObjectRef]:
     if found is None:
         return
     yield from (found.deployment(name) for name in (CONTROLLER, ACTIVATOR, WEBHOOK))
-    if found.layer and found.ingress_namespace:
-        yield ObjectRef(DEPLOYMENT, found.layer.controller, found.ingress_namespace)
-    if found.layer and found.layer.gateway and found.gateway_namespace:
-        yield ObjectRef(DEPLOYMENT, found.layer.gateway, found.gateway_namespace)
+    layer = found.layer
+    if layer is None:
+        return
+    # Files may lack a namespace; a cluster without the Deployment lacks the layer it is configured for.
+    missing = facts.serving if facts.observation.live and layer.controller == NET_KOURIER else ""
+    for name, space in ((layer.controller, found.ingress_namespace), (layer.gateway, found.gateway_namespace)):
+        if name and (space or missing):
+            yield ObjectRef(DEPLOYMENT, name, space or missing)
 
 
 @check(

@@ -1036,6 +1036,11 @@ def _(world: World) -> None:
     _deployment(world, "net-kourier-controller")["spec"]["replicas"] = 0
 
 
+@breaks("KN-SERVE-009", partial(healthy, surfaces=(LOCAL,)))
+def _(world: World) -> None:
+    world.drop(k.DEPLOYMENT, "net-kourier-controller", world.ingress)
+
+
 @breaks("KN-SERVE-010")
 def _(world: World) -> None:
     entry = world.get(k.POD, "activator-0", world.serving)["status"]["containerStatuses"][0]

@@ -8,7 +8,7 @@ from kntls.checks.run import run
 from kntls.model import kinds as k
 from kntls.pki.create import KeyPair
 from tests.checks.breakages import _unreconciled
-from tests.world import CA, OPERATOR, RESOURCES, World, ca, condition, healthy, leaf, tls_secret
+from tests.world import CA, LOCAL, OPERATOR, RESOURCES, World, ca, condition, healthy, leaf, tls_secret
 
 TEAM_A = ("kn-user-team-a", "data-plane.knative.dev")
 
@@ -85,6 +85,20 @@ def test_an_operator_that_is_not_ready_for_a_component_says_nothing_new() -> Non
     status = world.get(k.KNATIVE_SERVING, "knative-serving", world.serving)["status"]
     status["conditions"] = [condition("Ready", "False", message="waiting for deployments")]
     assert roots(world) == {"KN-SERVE-009"}
+
+
+def test_certificates_that_are_not_issued_take_the_gateways_listener_along() -> None:
+    world = healthy(surfaces=(LOCAL,))
+    never = [condition("Ready", "False", "DoesNotExist")]
+    for kind in (k.KCERT, k.CERTIFICATE):
+        for (_, name), obj in world.objects[kind].items():
+            if name.startswith("route-"):
+                obj["status"]["conditions"] = never
+    world.shows["gateway"] = "connection refused"
+    world.config("config-certmanager")["clusterLocalIssuerRef"] = "name: gone"
+    for obj in world.objects[k.CERTIFICATE].values():
+        obj["spec"]["issuerRef"]["name"] = "gone"
+    assert roots(world) == {"KN-ISSUER-001"}
 
 
 def test_a_ca_that_cannot_sign_need_not_be_trusted() -> None:

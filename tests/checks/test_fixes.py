@@ -160,6 +160,15 @@ def test_a_labelled_secret_is_added_and_unlabelled_never_deleted() -> None:
     assert "delete" not in command
 
 
+def test_another_issuer_is_named_in_the_configuration_for_enable_would_refuse_it() -> None:
+    world = healthy()
+    world.config("config-certmanager")["clusterLocalIssuerRef"] = "name: gone"
+    patch = json.loads(shlex.split(fix(world, "KN-ISSUER-001"))[-1])
+    assert patch == {"data": {"clusterLocalIssuerRef": "kind: ClusterIssuer\nname: knative-serving-ca-issuer\n"}}
+    world.drop(k.CLUSTER_ISSUER, "knative-serving-ca-issuer")
+    assert fix(world, "KN-ISSUER-001").startswith("kntls generate issuers | kubectl apply -f -; kubectl patch")
+
+
 def test_what_is_scaled_to_none_is_scaled_up() -> None:
     world = healthy()
     for name, space in (("cert-manager", "cert-manager"), ("webhook", "knative-serving")):
