@@ -72,4 +72,5 @@ def _of_smcp(plane: Resource) -> Iterator[Resource]:
 
 def _object(version: str, kind: str, name: str, plane: Resource, spec: dict[str, Any], where: str) -> Resource:
     metadata = {"name": name, "namespace": plane.namespace}
+    metadata |= {"creationTimestamp": plane.created} if plane.created else {}
     return Resource({"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec}, where)

@@ -45,7 +45,7 @@ class Scope:
         ports = dict.fromkeys(self.open_ports, MtlsMode.PERMISSIVE)
         selection = Selection(dict(self.labels))
         return tuple(
-            PeerAuthentication(namespace, "", MtlsMode.STRICT, ports, selection, created="9")
+            PeerAuthentication(namespace, "~", MtlsMode.STRICT, ports, selection)
             for namespace in self.namespaces or (self.root_namespace,)
         )
 

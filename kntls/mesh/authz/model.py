@@ -116,8 +116,13 @@ class PeerAuthentication:
     """Container port → mode."""
     scope: Scope = field(default_factory=Scope)
     created: str = ""
-    """RFC 3339; the oldest of one scope wins."""
+    """RFC 3339; empty for what was never applied. The oldest of one scope wins."""
     location: str = ""
+
+    @property
+    def age(self) -> tuple[str, str, str]:
+        """What sorts the oldest first, and then by name; what is still to be applied will be the newest."""
+        return (self.created or "~", self.name, self.namespace)
 
     def __str__(self) -> str:
         return f"PeerAuthentication {self.namespace}/{self.name}{_origin(self.location)}"

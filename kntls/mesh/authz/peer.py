@@ -44,9 +44,7 @@ DEFAULT = PortMode(MtlsMode.PERMISSIVE)
 
 def peer_modes(policies: Sequence[PeerAuthentication], workload: Workload, root_namespace: str) -> PeerModes:
     """Compose the policies of the mesh, the namespace and the workload."""
-    mine = sorted(
-        applying(policies, workload, root_namespace), key=lambda found: (found.created, found.name, found.namespace)
-    )
+    mine = sorted(applying(policies, workload, root_namespace), key=lambda found: found.age)
     mesh = [found for found in mine if found.namespace == root_namespace and not found.scope.labels]
     wide = [found for found in mine if found.namespace != root_namespace and not found.scope.labels]
     own = [found for found in mine if found.namespace != root_namespace and found.scope.labels]

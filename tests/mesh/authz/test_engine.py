@@ -276,6 +276,9 @@ class TestModes:
         assert mode(new, old) is MtlsMode.STRICT
         assert mode(f"P foo/b {DISABLE}", f"P foo/a {STRICT}") is MtlsMode.STRICT
 
+    def test_what_was_never_applied_will_be_the_newest(self):
+        assert mode(f"P foo/z @created=2024-01-01T00:00:00Z {STRICT}", f"P foo/a {DISABLE}") is MtlsMode.STRICT
+
     def test_plaintext_to_a_strict_port_gets_no_connection(self):
         found = decide(f"P foo/default {STRICT}", peer=None)
         assert (found.code, found.cause) == ("000", Cause.PLAINTEXT)

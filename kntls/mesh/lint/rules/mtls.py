@@ -193,7 +193,7 @@ def selectorless_twice(world: World) -> Iterator[Hit]:
     """Istio takes the oldest and ignores the others, without a word in their status."""
     first: dict[str, Resource] = {}
     plain = [(found, peer) for found, peer in world.peers if not peer.scope.labels]
-    for found, peer in sorted(plain, key=lambda pair: (pair[1].created, pair[1].name)):
+    for found, peer in sorted(plain, key=lambda pair: pair[1].age):
         if peer.namespace in first:
             yield Hit(found, f"{first[peer.namespace].where} is older or sorts first and wins")
         first.setdefault(peer.namespace, found)
@@ -221,7 +221,7 @@ def root_with_selector(world: World) -> Iterator[Hit]:
 def two_for_one(world: World) -> Iterator[Hit]:
     """Per workload Istio takes the oldest policy with a selector and ignores the others, their port modes included."""
     own = [(f, p) for f, p in world.peers if p.scope.labels and p.namespace != world.mesh.root_namespace]
-    ordered = sorted(own, key=lambda pair: (pair[1].created, pair[1].name))
+    ordered = sorted(own, key=lambda pair: pair[1].age)
     for index, (found, peer) in enumerate(ordered):
         for _, older in ordered[:index]:
             both = [m for m in world.members if m in world.selected(peer) and m in world.selected(older)]
