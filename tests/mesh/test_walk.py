@@ -152,3 +152,11 @@ def test_the_rule_that_verifies_a_token_takes_it_away_unless_told_to_forward_it(
     needs = security("AuthorizationPolicy", "b", "{rules: [{from: [{source: {requestPrincipals: ['*']}}]}]}")
     made = world(text + needs)
     assert made.walk((CLIENT, Workload("m", "m"), SERVER), Call(80, token={"iss": "i", "sub": "s"})).code == code
+
+
+@pytest.mark.parametrize(("labels", "wire"), [({"app": "client"}, "plaintext"), ({}, "mTLS")])
+def test_a_rule_for_some_clients_binds_no_others(labels, wire):
+    text = rule("DISABLE").replace("spec: {", "spec: {workloadSelector: {matchLabels: {app: client}}, ")
+    assert hop(text, client=Workload("client", "a", labels=labels)).connection.wire == wire
+    elsewhere = text.replace("namespace: a", "namespace: b")
+    assert hop(elsewhere, client=Workload("client", "a", labels=labels)).connection.wire == "mTLS"

@@ -55,7 +55,8 @@ def connect(
     """How the client reaches a container port; `host` is the service's name, fully qualified, where it is known."""
     if not client.mesh:
         return Connection(Wire.PLAINTEXT, f"{client.name} has no sidecar", by_sidecar=False)
-    rule = find_rule(rules, host, client.namespace, server.namespace, mesh.root_namespace)
+    binding = [rule for rule in rules if rule.binds(client)]
+    rule = find_rule(binding, host, client.namespace, server.namespace, mesh.root_namespace)
     tls = (rule.ports.get(service_port or 0) or rule.tls) if rule else None
     if rule and tls:
         return Connection(_MODES[tls], f"{rule} says {tls}")

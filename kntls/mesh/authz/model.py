@@ -221,6 +221,14 @@ class DestinationRule:
     ports: Mapping[int, ClientTls] = field(default_factory=dict)
     """Service port → mode."""
     location: str = ""
+    clients: Mapping[str, str] = field(default_factory=dict)
+    """`workloadSelector`: only pods of its own namespace with these labels go by it."""
+
+    def binds(self, client: Workload) -> bool:
+        """Whether a client goes by it at all."""
+        return not self.clients or (
+            client.namespace == self.namespace and self.clients.items() <= client.labels.items()
+        )
 
     def __str__(self) -> str:
         return f"DestinationRule {self.namespace}/{self.name}{_origin(self.location)}"

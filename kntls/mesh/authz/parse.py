@@ -138,7 +138,8 @@ def destination_rule(found: Resource, cluster_domain: str = "cluster.local") -> 
         for entry in policy.get("portLevelSettings") or ()
         if (entry.get("port") or {}).get("number") and (entry.get("tls") or {}).get("mode")
     }
-    return DestinationRule(found.namespace, found.name, host, _client_tls(policy), ports, found.location)
+    clients = (found.spec.get("workloadSelector") or {}).get("matchLabels") or {}
+    return DestinationRule(found.namespace, found.name, host, _client_tls(policy), ports, found.location, clients)
 
 
 def _client_tls(policy: Mapping[str, Any]) -> ClientTls | None:
