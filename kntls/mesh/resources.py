@@ -74,7 +74,7 @@ class Resource:
     def where(self) -> str:
         """`policies.yaml document 2, AuthorizationPolicy foo/allow`."""
         place = f"{self.location}, " if self.location else ""
-        return f"{place}{self.kind} {self.namespace}/{self.name}"
+        return place + " ".join(f"{self.kind} {self.namespace}/{self.name}".split())
 
     def error(self, path: str, what: str, *, fix: str = "") -> InputError:
         """What is wrong with one field, with file, document and object named."""

@@ -77,6 +77,10 @@ PLACE = "standard input, AuthorizationPolicy foo/p: "
             "standard input, AuthPolicy foo/p: kind: security.istio.io has",
         ),
         (HEAD.replace("security.istio.io", "rbac.istio.io"), PLACE + "apiVersion: 'rbac.istio.io/v1' has no"),
+        (
+            'apiVersion: security.istio.io/v1\nkind: "A\\nB"\nmetadata: {name: p}',
+            "standard input, A B default/p: kind: security",
+        ),
         (HEAD + "spec: []", PLACE + "spec: must be a mapping"),
         (HEAD + "spec: {action: DENY, action: ALLOW}", "standard input line 4: 'action' is given twice"),
         ('{"kind": "Pod", "kind": "Pod"}', "standard input: 'kind' is given twice in one object"),
