@@ -212,13 +212,14 @@ def one_writer(facts: Facts) -> Iterator[Problem]:
     when=(ON,),
     why="Knative overwrites a Certificate of the right name that somebody else made, but never owns it: its changes "
     "and failures then go unnoticed.",
-    remedy="Delete the Certificate (not its Secret); Knative makes it again and owns it.",
+    remedy="Delete the Certificate (not its Secret) and restart the controller: Knative makes it again and owns it.",
 )
 def belongs(facts: Facts) -> Iterator[Problem]:
     """Certificates without the KCert as owner."""
     for leaf in facts.leaves:
         if owner_kind(leaf.certificate) != OWNER:
-            yield Problem(leaf.ref, "it is not owned by its KCert", f"kubectl delete {leaf.ref.kubectl}")
+            fix = f"kubectl delete {leaf.ref.kubectl}; kubectl rollout restart deployment/controller -n {facts.serving}"
+            yield Problem(leaf.ref, "it is not owned by its KCert", fix)
 
 
 @check(

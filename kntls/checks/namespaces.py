@@ -40,7 +40,7 @@ def short_enough(facts: Facts) -> Iterator[Problem]:
     causes=("KN-SERVE-008",),
     why="A KCert `serving-certs` that is not owned by its Namespace (made by hand, restored from a backup) makes every "
     "Revision in it fail with `NotOwned`.",
-    remedy="Delete the KCert; Knative makes it again at the next reconcile of a Revision.",
+    remedy="Delete the KCert (not its Secret) and restart the controller: Knative makes it again and owns it.",
 )
 def owned(facts: Facts) -> Iterator[Problem]:
     """`serving-certs` without its Namespace as owner."""
@@ -50,4 +50,6 @@ def owned(facts: Facts) -> Iterator[Problem]:
         mine = any(entry.get("kind") == "Namespace" and entry.get("name") == space for entry in owners)
         if name == USER_CERTIFICATE and not mine:
             ref = ObjectRef(KCERT, USER_CERTIFICATE, str(space))
-            yield Problem(ref, "it is not owned by its Namespace", f"kubectl delete {ref.kubectl}")
+            # Nobody watches what it does not own: only a start has everything reconciled.
+            fix = f"kubectl delete {ref.kubectl}; kubectl rollout restart deployment/controller -n {facts.serving}"
+            yield Problem(ref, "it is not owned by its Namespace", fix)
