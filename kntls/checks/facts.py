@@ -90,7 +90,8 @@ class Facts:
 
     def covers(self, kind: Kind, namespace: str) -> bool:
         """Whether objects of that kind were read in that namespace; files often hold a few namespaces only."""
-        return self.observation.live or any(True for _ in self.observation.all(kind, namespace=namespace))
+        whole = self.observation.live and self.observation.knows(kind)
+        return whole or any(True for _ in self.observation.all(kind, namespace=namespace))
 
     def config(self, name: str) -> dict[str, str]:
         """The data of one of Knative's ConfigMaps, without `_example`."""

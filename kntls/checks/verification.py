@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from kntls.certmanager.leaves import Leaf, leaf_of, owner_kind
@@ -11,7 +11,7 @@ from kntls.checks.check import KEYS
 from kntls.checks.facts import Facts, surface_of
 from kntls.checks.leaves import wanted_names
 from kntls.knative.names import ROUTING_CERTIFICATE, USER_CERTIFICATE, WILDCARD_LABEL
-from kntls.model.kinds import CERTIFICATE, KCERT
+from kntls.model.kinds import CERTIFICATE, KCERT, SECRET
 from kntls.model.objects import Object, ObjectRef, dig, labels_of, name_of, namespace_of
 from kntls.pki.certificate import Certificate
 from kntls.pki.chain import time_problem, verify
@@ -43,10 +43,17 @@ class Verification:
     """Aspect (`names`, `key`, `time`, `chain`, `issuer`, `issuance`) → what is wrong, empty where nothing is."""
     accepted: tuple[Acceptance, ...]
     issuing: bool
+    unseen: dict[str, str] = field(default_factory=dict)
+    """Aspect → why nothing is said of it: what it would take was not read."""
+
+    @property
+    def looked_at(self) -> bool:
+        """Whether its Secret was read at all."""
+        return "issuance" not in self.unseen
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong and everybody who meets it accepts it."""
+        """Whether nothing that was looked at is wrong and everybody who meets it accepts it."""
         return not any(self.problems.values()) and not any(entry.refusal for entry in self.accepted)
 
     @property
@@ -60,7 +67,7 @@ class Verification:
         wrong = [aspect for aspect, why in self.problems.items() if why]
         refused = [entry.consumer.partition(" ")[0] for entry in self.accepted if entry.refusal]
         if not self.x509:
-            return "no certificate"
+            return "no certificate" if self.looked_at else "not looked at"
         if wrong:
             return f"wrong: {', '.join(wrong)}"
         if refused:
@@ -129,19 +136,33 @@ def _acceptances(facts: Facts, leaf: Leaf, kind: str) -> Iterator[Acceptance]:
         yield Acceptance(f"workloads with {bundle.ref}", verdict.reason)
 
 
+def _unseen(facts: Facts, leaf: Leaf, *, ours: bool) -> Iterator[tuple[str, str]]:
+    """The aspects nothing can be said of, each with the reason."""
+    if leaf.material is None and not facts.covers(SECRET, leaf.ref.namespace):
+        yield "issuance", "its Secret was not read"
+    elif leaf.x509 is not None:
+        if not KEYS.holds(facts):
+            yield "key", "private keys were not read"
+        if ours and facts.authority_of(leaf) is None:
+            yield "issuer", f"the CA of {leaf.issuer} was not read"
+        if ours and facts.authority_of(leaf) is None and leaf.material and not leaf.material.ca_crt:
+            yield "chain", "no CA that it should lead to was read"
+
+
 def _verification(facts: Facts, certificate: Object) -> Verification:
     leaf, kind = leaf_of(facts.observation, certificate), _kind(facts, certificate)
     ours = kind not in ("CA", "other")
+    unseen = dict(_unseen(facts, leaf, ours=ours))
     problems = {
         "names": _names(facts, leaf) if ours and leaf.x509 else "",
         "key": _key(facts, leaf),
         "time": time_problem(leaf.x509, facts.at) if leaf.x509 else "",
         "chain": _chain(facts, leaf) if ours else "",
         "issuer": _issuer(facts, leaf) if ours else "",
-        "issuance": leaf.failure or ("" if leaf.x509 else "its Secret holds no certificate"),
+        "issuance": leaf.failure or ("" if leaf.x509 or unseen else "its Secret holds no certificate"),
     }
     accepted = tuple(_acceptances(facts, leaf, kind)) if ours else ()
-    return Verification(leaf.ref, kind, leaf.issuer, leaf.x509, problems, accepted, leaf.issuing)
+    return Verification(leaf.ref, kind, leaf.issuer, leaf.x509, problems, accepted, leaf.issuing, unseen)
 
 
 def verifications(facts: Facts, namespace: str = "") -> tuple[Verification, ...]:

@@ -71,24 +71,24 @@ def verify(common: Common, names: Which = None) -> int:
 
     Exits 1 when one does not hold; `-o name` names those.
     """
-    from kntls.report.certificates import body, details
+    from kntls.report.certificates import blind, body, details, summary
     from kntls.report.document import emit
     from kntls.report.text import Paint, colourful, width
 
     output = output_of(common)
     seen, found = _judged(common, names)
-    bad = [entry for entry in found if not entry.ok]
     if output in ("json", "yaml"):
         emit("CertificateReport", body(found, seen.source, seen.unread), output)
     elif output == "name":
-        sys.stdout.write("".join(f"{entry.ref.namespace}/{entry.ref.name}\n" for entry in bad))
+        sys.stdout.write("".join(f"{entry.ref.namespace}/{entry.ref.name}\n" for entry in found if not entry.ok))
     else:
         paint = Paint(colourful(sys.stdout, common.no_color))
         sys.stdout.write(details(found, paint, min(width(), 120)))
-        verdict = f"{len(bad)} of {len(found)} certificates are not right" if bad else f"all {len(found)} are right"
-        sys.stdout.write(f"{verdict}\n")
+        sys.stdout.write(f"{summary(found)}\n")
         _not_looked_at(seen)
-    return int(ExitCode.FINDINGS if bad else ExitCode.OK)
+    if blind(found):
+        return int(ExitCode.UNAVAILABLE)
+    return int(ExitCode.OK if all(entry.ok for entry in found) else ExitCode.FINDINGS)
 
 
 app.command("list")(with_common(list_, READS, LISTS))

@@ -29,8 +29,9 @@ def listing(found: Iterable[Verification], at: datetime, look: Look) -> str:
     return look.table([*head, "SIGNED BY", "FINGERPRINT"] if look.wide else head, rows, "ISSUER")
 
 
-def _line(ok: bool, text: str, paint: Paint, width: int) -> list[str]:
-    sign = paint("√", "green") if ok else paint("×", "red")
+def _line(ok: bool | None, text: str, paint: Paint, width: int) -> list[str]:
+    """A line with its sign; None for what was not looked at."""
+    sign = paint("?", "cyan") if ok is None else paint("√", "green") if ok else paint("×", "red")
     first, *rest = textwrap.wrap(text, width - 4, break_long_words=False, break_on_hyphens=False) or [""]
     return [f"  {sign} {first}", *(f"      {line}" for line in rest)]
 
@@ -58,6 +59,8 @@ def details(found: Iterable[Verification], paint: Paint, width: int) -> str:
         for aspect, why in entry.problems.items():
             if why:
                 lines += _line(False, f"{aspect}: {why}", paint, width)
+            elif aspect in entry.unseen:
+                lines += _line(None, f"{aspect}: {entry.unseen[aspect]}", paint, width)
             elif rights[aspect] and entry.x509 and (entry.kind not in ("CA", "other") or aspect in ("key", "time")):
                 lines += _line(True, rights[aspect], paint, width)
         for verdict in entry.accepted:
@@ -81,8 +84,23 @@ def _document(entry: Verification) -> dict[str, Any]:
         "notBefore": cert.not_before.strftime("%Y-%m-%dT%H:%M:%SZ") if cert else None,
         "notAfter": cert.not_after.strftime("%Y-%m-%dT%H:%M:%SZ") if cert else None,
         "problems": {aspect: why for aspect, why in entry.problems.items() if why},
+        "notLookedAt": dict(entry.unseen),
         "consumers": [{"name": verdict.consumer, "refusal": verdict.refusal} for verdict in entry.accepted],
     }
+
+
+def blind(found: tuple[Verification, ...]) -> bool:
+    """Whether there are certificates, and none of them could be looked at."""
+    return bool(found) and not any(entry.looked_at for entry in found)
+
+
+def summary(found: tuple[Verification, ...]) -> str:
+    """`all 11 are right`, `2 of 11 certificates are not right, 3 not looked at`."""
+    bad, unseen = sum(not entry.ok for entry in found), sum(not entry.looked_at for entry in found)
+    if blind(found):
+        return f"none of {len(found)} certificates could be looked at"
+    verdict = f"{bad} of {len(found)} certificates are not right" if bad else f"all {len(found) - unseen} are right"
+    return f"{verdict}, {unseen} not looked at" if unseen else verdict
 
 
 def body(found: Iterable[Verification], source: str, unread: Iterable[Any]) -> dict[str, Any]:
@@ -90,7 +108,7 @@ def body(found: Iterable[Verification], source: str, unread: Iterable[Any]) -> d
     found = tuple(found)
     return {
         "source": source,
-        "success": all(entry.ok for entry in found),
+        "success": all(entry.ok for entry in found) and not blind(found),
         "certificates": [_document(entry) for entry in found],
         "notLookedAt": [{"what": entry.what, "reason": entry.reason} for entry in unread],
     }

@@ -7,7 +7,9 @@ from datetime import timedelta
 from kntls.checks.facts import Facts
 from kntls.checks.verification import Verification, verifications
 from kntls.model import kinds as k
-from tests.world import AT, CA, World, ca, healthy
+from kntls.report import certificates
+from kntls.report.text import Paint
+from tests.world import AT, CA, ISSUER, World, ca, healthy
 
 
 def judged(world: World) -> dict[tuple[str, str], Verification]:
@@ -73,3 +75,42 @@ def test_a_secret_without_a_certificate_comes_before_all_others() -> None:
     first = verifications(Facts(world.observation()))[0]
     assert first.ref.namespace == "team-b"
     assert first.status == "no certificate"
+
+
+def test_a_key_that_was_not_read_is_neither_right_nor_wrong() -> None:
+    world = healthy()
+    world.live = False
+    for secret in world.objects[k.SECRET].values():
+        secret |= {"publicKey": "", "keyProblem": "its tls.key is not a private key in PEM"}
+    entry = judged(world)["team-a", "serving-certs"]
+    assert entry.ok
+    assert set(entry.unseen) == {"key"}
+
+
+def test_a_secret_that_was_not_read_holds_no_wrong_certificate() -> None:
+    world = healthy()
+    world.forget(k.SECRET)
+    for live in (True, False):
+        world.live = live
+        for entry in judged(world).values():
+            assert entry.status == "not looked at"
+            assert entry.ok
+            assert not entry.looked_at
+
+
+def test_an_issuer_whose_ca_is_not_there_is_not_said_to_have_signed() -> None:
+    world = healthy()
+    world.get(k.CLUSTER_ISSUER, ISSUER)["spec"] = {"vault": {"path": "pki/sign/knative"}}
+    entry = judged(world)["team-a", "serving-certs"]
+    assert set(entry.unseen) == {"issuer"}
+    del world.get(k.SECRET, "serving-certs", "team-a")["data"]["ca.crt"]
+    assert set(judged(world)["team-a", "serving-certs"].unseen) == {"issuer", "chain"}
+
+
+def test_what_was_not_looked_at_is_marked_so() -> None:
+    world = healthy()
+    world.forget(k.SECRET)
+    found = verifications(Facts(world.observation()))
+    assert "? issuance: its Secret was not read" in certificates.details(found, Paint(False), 80)
+    assert certificates.summary(found).startswith("none of ")
+    assert certificates.body(found, "x", ())["success"] is False
