@@ -17,7 +17,7 @@ from kntls.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from kntls.checks import Check
-    from kntls.checks.run import Report
+    from kntls.checks.run import Report, Result
     from kntls.cli.session import Live
     from kntls.model.kinds import Kind
     from kntls.model.objects import ObjectRef
@@ -99,13 +99,20 @@ def _judge(observation: Observation, checks: tuple[Check, ...], namespace: str |
     return within(report, namespace) if namespace else report
 
 
-def _until_right(session: Live, checks: tuple[Check, ...], namespace: str | None, limit: float) -> Report:
-    """Look again and again until nothing is wrong or the time is up; says on a terminal what is still wrong."""
+def _bad(report: Report, *, strict: bool) -> tuple[Result, ...]:
+    """What makes the command fail."""
+    return (*report.errors, *(report.warnings if strict else ()))
+
+
+def _until_right(
+    session: Live, checks: tuple[Check, ...], namespace: str | None, limit: float, *, strict: bool
+) -> Report:
+    """Look again and again until nothing makes it fail or the time is up; says on a terminal what still does."""
     end = time.monotonic() + limit
     report = _judge(session.observation, checks, namespace)
-    while report.errors and time.monotonic() < end:
+    while (bad := _bad(report, strict=strict)) and time.monotonic() < end:
         if sys.stderr.isatty():
-            sys.stderr.write(f"\r\033[K{len(report.errors)} wrong, first {report.errors[0].check.id}; looking again …")
+            sys.stderr.write(f"\r\033[K{len(bad)} wrong, first {bad[0].check.id}; looking again …")
         time.sleep(min(PAUSE, max(0.0, end - time.monotonic())))
         report = _judge(_again(session), checks, namespace)
     if sys.stderr.isatty() and limit:
@@ -229,7 +236,7 @@ def check(
     if fail_on not in ("error", "warning"):
         raise UsageError(f"no such level: {fail_on!r}", where="--fail-on", fix="error or warning")
     chosen = select(names or (), pre=pre)
-    limit = seconds(wait, "--wait") if wait else 0.0
+    limit, strict = seconds(wait, "--wait") if wait else 0.0, fail_on == "warning"
     if common.files:
         if fix or wait or smoke:
             raise UsageError("files do not change", where="-f", fix="leave --fix, --smoke and --wait out")
@@ -238,17 +245,16 @@ def check(
         session = _session(common, smoke=smoke)
         if smoke:
             return _smoke(session, common, image, output)
-        report = _until_right(session, chosen, common.namespace, 0.0 if fix else limit)
+        report = _until_right(session, chosen, common.namespace, 0.0 if fix else limit, strict=strict)
         if fix and not _mend(session, report, common):
             return int(ExitCode.OK)
         if fix:
             _again(session)
-            report = _until_right(session, chosen, common.namespace, limit)
-    _show(report, output, common, strict=fail_on == "warning")
-    bad = report.errors or (fail_on == "warning" and report.warnings)
+            report = _until_right(session, chosen, common.namespace, limit, strict=strict)
+    _show(report, output, common, strict=strict)
     if report.blind:
         return int(ExitCode.UNAVAILABLE)
-    return int(ExitCode.FINDINGS if bad else ExitCode.OK)
+    return int(ExitCode.FINDINGS if _bad(report, strict=strict) else ExitCode.OK)
 
 
 app.command()(

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 from xml.etree import ElementTree
 
 import jsonschema
@@ -31,6 +32,7 @@ from tests.lab.small import until
 from tests.terminal import say
 from tests.world import World, healthy
 
+CONFIG_MAPS = RESOURCES["configmaps"]
 NAMESPACES, KSERVICES = RESOURCES["namespaces"], RESOURCES["services.serving.knative.dev"]
 
 
@@ -208,6 +210,25 @@ def test_requests_are_shown_wherever_the_flag_stands(lab: Lab) -> None:
 def test_wait_looks_again_until_it_is_right(lab: Lab) -> None:
     code, _, _ = live(lab, "check", "--wait", "2s")
     assert code == 0
+
+
+def test_wait_waits_for_whatever_would_make_it_fail(lab: Lab) -> None:
+    before = lab.store.get(CONFIG_MAPS, "knative-serving", "config-network")
+    typo = {**before, "data": {**before["data"], "cluster-local-domains-tls": "Enabled"}}
+    mended = Timer(1.5, lambda: lab.store.update(CONFIG_MAPS, _newer(lab, before)))
+    lab.store.update(CONFIG_MAPS, typo)
+    mended.start()
+    strict = ["KN-CONFIG-007", "--fail-on", "warning"]
+    assert live(lab, "check", *strict)[0] == 1
+    code, _, _ = live(lab, "check", *strict, "--wait", "10s")
+    mended.join()
+    assert code == 0
+
+
+def _newer(lab: Lab, before: dict) -> dict:
+    """The former content under the present version."""
+    present = lab.store.get(CONFIG_MAPS, "knative-serving", "config-network")
+    return {**before, "metadata": present["metadata"]}
 
 
 def test_the_smoke_test_leaves_nothing_behind(lab: Lab) -> None:
