@@ -101,10 +101,13 @@ def _added(known: list[str], lines: list[str]) -> list[str]:
 
 
 def _container(call: Call) -> tuple[Object, str]:
-    """The pod and the container asked for; raises `ApiError` 404, or 400 if there is no such one."""
+    """The pod and the container asked for; raises `ApiError` 404, or 400 if there is no such one or it is not clear."""
     pod = call.store.get(call.resource, call.target.namespace, call.target.name)
     names = [c["name"] for c in (pod.get("spec") or {}).get("containers") or ()]
-    wanted = call.request.param("container") or (names[0] if names else "")
+    wanted = call.request.param("container") or (names[0] if len(names) == 1 else "")
+    if not wanted and names:
+        choice = f"a container name must be specified for pod {name_of(pod)}, choose one of: [{' '.join(names)}]"
+        raise bad_request(choice)
     if wanted not in names:
         raise bad_request(f"container {wanted} is not valid for pod {name_of(pod)}")
     return pod, wanted

@@ -251,6 +251,15 @@ def test_a_followed_log_grows_line_by_line_until_the_pod_is_gone(kubectl, lab, n
         assert following.wait(20) == 0
 
 
+def test_of_several_containers_one_must_be_named(kubectl, lab, namespace):
+    containers = [{"name": name, "image": "x"} for name in ("a", "b")]
+    pod = {"metadata": {"name": "p", "namespace": namespace}, "spec": {"containers": containers}}
+    lab.store.create(PODS, pod)
+    refused = kubectl.run("get", "--raw", f"/api/v1/namespaces/{namespace}/pods/p/log")
+    assert "a container name must be specified for pod p, choose one of: [a b]" in refused.stderr
+    assert kubectl("logs", "p", "-c", "b") == ""
+
+
 def test_the_log_of_an_earlier_run_that_never_was_is_refused(kubectl, lab, namespace):
     pod = {"metadata": {"name": "p", "namespace": namespace}, "spec": {"containers": [{"name": "a", "image": "x"}]}}
     lab.store.create(PODS, pod)
