@@ -20,6 +20,11 @@ def settle() -> float:
     return 0.5 if hurried() else 5
 
 
+def follow() -> float:
+    """How often a client reads anew whom to trust: well within the time a rotation gives it before it switches."""
+    return 0.3 if hurried() else 1
+
+
 def rate() -> float:
     """Counted requests a second to each Service: more of them where everything happens sooner."""
     return 5.0 if hurried() else 3.0
@@ -37,4 +42,4 @@ def default_waits() -> tuple[str, ...]:
 
 def short_waits() -> tuple[str, ...]:
     """Options of a rotation in which waiting is not the point."""
-    return ("--soak", "0.5s", "--grace", "1s") if hurried() else ("--soak", "5s", "--grace", "10s")
+    return ("--soak", "1s", "--grace", "1s") if hurried() else ("--soak", "5s", "--grace", "10s")

@@ -121,7 +121,7 @@ class Traffic:
         """Send `rate` counted requests a second to each Service (the cluster's pace), at most `limit` together.
 
         Every `longer_than_drain_every` seconds, if positive, a request that outlasts the gateway's drain time is sent
-        to each. `trust` is asked every second for the CAs (PEM) that a client is to trust from then on.
+        to each. `trust` is asked again and again, at the cluster's pace, for the CAs (PEM) to trust from then on.
         """
         self.gateway = gateway
         self.services = list(services)
@@ -162,7 +162,7 @@ class Traffic:
     async def _follow(self) -> None:
         while self.trust and not self._stop.is_set():
             self.gateway = replace(self.gateway, ca=await asyncio.to_thread(self.trust))
-            await asyncio.to_thread(self._stop.wait, 1)
+            await asyncio.to_thread(self._stop.wait, pace.follow())
 
     async def _run(self) -> None:
         tasks: set[asyncio.Task[None]] = {asyncio.create_task(self._follow())}
