@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from kntls.errors import InputError
@@ -16,6 +17,7 @@ from kntls.mesh.resources import Resources
 from kntls.mesh.routing import Route, landscape, routes
 from kntls.mesh.walk import Call, Verdict, World
 from kntls.mesh.world import build
+from kntls.observe.documents import once
 
 _LOOPBACK = "127.0.0.1"
 _HIGHEST_PORT = 65535
@@ -120,16 +122,8 @@ def read_table(text: str, name: str) -> Table:
 
 
 def _document(text: str, name: str) -> Any:
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key, value in pairs:
-            if key in found:
-                raise InputError(f"{key!r} is given twice in one object", where=name)
-            found[key] = value
-        return found
-
     try:
-        return json.loads(text, object_pairs_hook=once)
+        return json.loads(text, object_pairs_hook=partial(once, name))
     except json.JSONDecodeError as error:
         raise InputError(f"not JSON: {error.msg}", where=f"{name} line {error.lineno}") from error
 

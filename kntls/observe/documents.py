@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import yaml
@@ -56,18 +57,19 @@ def documents(name: str, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield location, document
 
 
+def once(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object of that file from its pairs. Raises `InputError` for a key given twice."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise InputError(f"{key!r} is given twice in one object", where=name)
+        found[key] = value
+    return found
+
+
 def _json(name: str, text: str) -> list[Any] | None:
     """JSON values one after the other; None for what is not JSON, which may still be YAML in braces."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key, value in pairs:
-            if key in found:
-                raise InputError(f"{key!r} is given twice in one object", where=name)
-            found[key] = value
-        return found
-
-    decoder, found = json.JSONDecoder(object_pairs_hook=once), []
+    decoder, found = json.JSONDecoder(object_pairs_hook=partial(once, name)), []
     rest = text.strip()
     while rest:
         try:
