@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
+import sys
 
 from kntls.mesh.authz.model import Request
 from kntls.mesh.envoy.config import LOOPBACK
@@ -12,6 +13,8 @@ from kntls.mesh.envoy.config import LOOPBACK
 _TIMEOUT = 20.0
 _CLIENT_PORT = 40000
 _CHUNK = 65536
+_BIND_ADDRESS_NO_PORT = 24
+"""Linux's IP_BIND_ADDRESS_NO_PORT: a port is chosen by connection, or thousands of requests use them all up."""
 
 
 class NotRunnable(Exception):
@@ -34,8 +37,13 @@ _NOTHING = {True: "connection rejected", False: "000"}
 
 
 def _connect(port: int, request: Request, context: ssl.SSLContext | None) -> socket.socket:
-    connection = socket.create_connection((LOOPBACK, port), _TIMEOUT, (_local(request), 0))
+    connection = socket.socket()
+    connection.settimeout(_TIMEOUT)
     try:
+        if sys.platform == "linux":
+            connection.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+        connection.bind((_local(request), 0))
+        connection.connect((LOOPBACK, port))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sendall(_proxy_header(request))
         if context is not None:
