@@ -137,10 +137,12 @@ class _Takes:
 
     def _refused(self, common: Common) -> Iterable[str]:
         """Flags that were given and would be passed over: whoever gives one expects something else to be looked at,
-        or nothing to be changed. What only reads changes nothing anyway, and without a cluster nothing is mistaken."""
+        or nothing to be changed. What only reads, or prints manifests, changes nothing anyway, and without a cluster
+        nothing is mistaken."""
         scope = ("namespace", "files") if "context" in self.flags else ()
         given = [name for name in scope if getattr(common, name) is not None]
-        unplanned = ["dry_run"] if common.dry_run and "files" not in self.flags else []
+        acts = "files" not in self.flags and self.formats[:1] != MANIFESTS[:1]
+        unplanned = ["dry_run"] if common.dry_run and acts else []
         return [name for name in (*given, *unplanned) if name not in self.flags]
 
 

@@ -129,6 +129,7 @@ def test_a_dry_run_of_what_has_no_plan_is_refused(words: list[str]) -> None:
 
 def test_a_dry_run_of_what_only_reads_is_what_it_is_anyway(tmp_path: Path) -> None:
     assert say("status", "--dry-run", "-f", str(write(healthy(), tmp_path)))[0] == 0
+    assert say("generate", "issuers", "--dry-run")[0] == 0
 
 
 @pytest.mark.parametrize(
