@@ -47,12 +47,12 @@ def test_the_roles_carry_the_job_from_enable_to_disable_and_each_refuses_the_nex
     enabled = kntls(configs["enabler"], "enable", *SURFACES, "--yes")
     assert enabled.returncode == 0, enabled.stderr
 
-    refused = kntls(configs["viewer"], "check", "--smoke")
+    refused = kntls(configs["viewer"], "check", "--smoke", "--image", "dev.local/hello")
     assert refused.returncode == 3, refused.stderr
     assert "cannot create resource" in refused.stderr
     assert "manifests/rbac/smoke.yaml" in refused.stderr
 
-    tried = kntls(configs["smoker"], "check", "--smoke")
+    tried = kntls(configs["smoker"], "check", "--smoke", "--image", "dev.local/hello")
     assert tried.returncode == 0, tried.stdout + tried.stderr
 
     for command in READING:
