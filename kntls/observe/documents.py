@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -31,11 +31,13 @@ class _Loader(_BASE):  # type: ignore[misc] # chosen at run time
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         """As the base does it, after a look at the keys."""
-        seen: set[Hashable] = set()
+        seen: set[str] = set()
         for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem="a key is no text", problem_mark=key_node.start_mark)
             if key_node.value in seen and key_node.tag != "tag:yaml.org,2002:merge":
                 raise _Twice(problem=f"{key_node.value!r} is given twice", problem_mark=key_node.start_mark)
-            seen.add(key_node.value if isinstance(key_node.value, Hashable) else None)
+            seen.add(key_node.value)
         return super().construct_mapping(node, deep)
 
 

@@ -72,3 +72,8 @@ def test_a_file_that_is_no_text_and_a_directory_without_manifests_are_named(tmp_
         list(texts([str(tmp_path)]))
     with pytest.raises(InputError, match=r"notes\.txt: cannot be read: it is no text"):
         list(texts([str(tmp_path / "notes.txt")]))
+
+
+def test_a_key_that_is_no_text_is_one_line():
+    with pytest.raises(InputError, match="a key is no text"):
+        list(documents("x.yaml", "kind: ConfigMap\n? [a, b]\n: c\n"))
